@@ -1,0 +1,68 @@
+# fieldmesh. `make` builds build/release/fieldmesh; `make check` runs every test; `make help` lists the rest.
+# Two builds of the same files: release (what people run) and asan (what the tests run: ASan and UBSan).
+
+CC         ?= gcc
+PKG_CONFIG ?= pkg-config
+PREFIX     ?= /usr/local
+VERSION    := 0.1.0
+
+ROOMS  := crypto replication store node
+LIBS   := libzmq lmdb libsodium jansson libzstd
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+          -Wswitch-enum -Werror=unused-result $(if $(WERROR),-Werror)
+CFLAGS_all     := -std=c11 -D_GNU_SOURCE -I. -DFM_PROGRAM_VERSION='"$(VERSION)"' -include replication/banned.h -MMD -MP \
+                  $(WARN) $(shell $(PKG_CONFIG) --cflags $(LIBS))
+CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DFM_SANITIZED
+CFLAGS_cover   := -O0 -g --coverage -DFM_SANITIZED
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+LDFLAGS_asan    := -fsanitize=address,undefined
+LDFLAGS_cover   := --coverage
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lmsgpackc -lpthread -lm
+
+MODE ?= release
+B    := build/$(MODE)
+
+sources = $(wildcard $(1)/*.c)
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+MAIN    := node/main.c
+OBJ     := $(call objects,$(filter-out $(MAIN),$(foreach r,$(ROOMS),$(call sources,$(r)))))
+SUPPORT := $(call objects,$(call sources,tests/support))
+TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all test-programs check check-fast check-unit check-e2e check-layers check-headers check-warnings \
+        coverage bench fuzz demo-thin install clean help
+.SECONDARY:
+
+all: $(B)/fieldmesh
+test-programs: $(TESTS)
+
+$(B)/fieldmesh: $(call objects,$(MAIN)) $(OBJ)
+	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
+$(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(OBJ)
+	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_all) $(CFLAGS_$(MODE)) $(CFLAGS) -c -o $@ $<
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+
+# --- tests: each prints its cases, the last line is "N passed, N failed" ---
+check-fast: check-layers check-headers
+	@$(MAKE) --no-print-directory MODE=asan test-programs
+	@sh tests/run.sh build/asan/tests/unit/test_*[!.od]
+check: check-layers check-headers
+	@$(MAKE) --no-print-directory MODE=asan all test-programs
+	@$(MAKE) --no-print-directory MODE=release all
+	@sh tests/run.sh build/asan/tests/unit/test_*[!.od] tests/e2e/*.sh
+check-layers: ; @sh tests/layers.sh
+check-headers: ; @CC="$(CC)" CFLAGS="$(filter-out -MMD -MP,$(CFLAGS_all))" sh tests/headers.sh
+coverage: ; @sh tests/coverage.sh
+bench: ; @$(MAKE) --no-print-directory MODE=release all && sh tests/bench/run.sh
+fuzz: ; @sh tests/fuzz/run.sh
+demo-thin: ; @$(MAKE) --no-print-directory MODE=release all && sh tests/e2e/thin.sh
+
+install: $(B)/fieldmesh
+	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/fieldmesh
+clean: ; rm -rf build
+help:
+	@sed -n 's/^\([a-z-]*\):.*/  make \1/p' Makefile | sort -u

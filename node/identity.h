@@ -1,0 +1,62 @@
+/* The key folder: who this device is, and the files that enrol it (requests and grants). Keys are 0600, never in the config. */
+#ifndef FM_NODE_IDENTITY_H
+#define FM_NODE_IDENTITY_H
+
+#include "crypto/crypto.h"
+#include "node/config.h"
+#include "replication/act.h"
+
+struct fm_identity {
+    struct fm_device device;
+    bool has_mesh;                 /* joined, or its own mesh's coordinator */
+    struct fm_mesh_id mesh;
+    struct fm_key root;            /* the mesh's root public key */
+    struct fm_grant_id grant;      /* zeros until joined */
+    bool has_root_secret;
+    struct fm_device root_device;  /* only where the mesh was born and until the root key is moved to a stick */
+};
+/* Makes the folder and a fresh seed. 0, FM_EEXISTS, FM_EIO. */
+int fm_identity_create(struct fm_identity *out, const struct fm_paths *paths);
+/* 0, FM_ENOTFOUND, FM_EKEY (a file is damaged), FM_EIO. */
+int fm_identity_load(struct fm_identity *out, const struct fm_paths *paths);
+int fm_identity_save_mesh(const struct fm_identity *id, const struct fm_paths *paths); /* mesh, root, grant */
+int fm_identity_create_root(struct fm_identity *id, const struct fm_paths *paths);     /* root seed; sets mesh and root */
+void fm_identity_wipe(struct fm_identity *id);
+/* Key folder's open counter: read, and stepped by one (synced). */
+int fm_identity_counter_step(const struct fm_paths *paths, uint64_t *before);
+/* BLAKE2b of what names this machine (/etc/machine-id, first MAC); zeros if nothing does. */
+void fm_identity_machine(uint8_t out[16]);
+
+/* Root-signed sets: the root is an author with its own lane-0 stream; its sequence lives beside its secret (keys/root.tip).
+ * Appends one set with these acts to out. 0, FM_ENOTFOUND (no root secret here), FM_EIO. */
+int fm_root_sign(struct fm_buf *out, struct fm_identity *id, const struct fm_paths *paths, const struct fm_crypto *crypto,
+                 const struct fm_act *const *acts, size_t count, uint64_t now_ms);
+
+/* Request file: "fieldmesh request 1\n" + base64 of a msgpack array [author, transport, box, name, role], signed by author.
+ * Grant file: "fieldmesh grant 1\n" + base64 of msgpack [mesh id, root key, grant id, [set bytes, …]] (all lane-0 sets that
+ * the coordinator holds, in arrival order). WIRE.md has both byte for byte. */
+struct fm_request {
+    struct fm_key author, transport, box;
+    char name[FM_NAME_BYTES_MAX + 1];
+    uint8_t role;
+};
+int fm_request_write(const char *file, const struct fm_request *request, const struct fm_device *device);
+int fm_request_read(struct fm_request *out, const char *file); /* FM_EFORMAT, FM_ESIGNATURE, FM_EIO, FM_ENOTFOUND, FM_ELIMIT */
+int fm_grant_file_write(const char *file, const struct fm_mesh_id *mesh, const struct fm_key *root,
+                        const struct fm_grant_id *grant, const struct fm_span *sets, size_t count);
+struct fm_grant_file {
+    struct fm_mesh_id mesh;
+    struct fm_key root;
+    struct fm_grant_id grant;
+    struct fm_buf bytes;     /* owns */
+    struct fm_span *sets;    /* owns the list, borrows the bytes */
+    size_t count;
+};
+int fm_grant_file_read(struct fm_grant_file *out, const char *file);
+void fm_grant_file_fini(struct fm_grant_file *f);
+
+/* Whole small files: written beside, synced, renamed, folder synced. 0, FM_EIO, FM_EDISKFULL, FM_ENOTFOUND, FM_ELIMIT. */
+int fm_file_write(const char *file, struct fm_span bytes, unsigned mode);
+int fm_file_read(const char *file, struct fm_buf *out, size_t max);
+
+#endif

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs through apt what the build and the tests need and this machine lacks; says what it would need if it may not.
+# The list is UX.md's build set for what exists so far; docs/DEPENDENCIES.md says why each is there.
+need="gcc libc6-dev make pkg-config libzmq3-dev liblmdb-dev libmsgpack-dev libsodium-dev libjansson-dev libzstd-dev libcmocka-dev python3 procps"
+lacking=
+for p in $need; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || lacking="$lacking $p"
+done
+[ -n "$lacking" ] || exit 0
+as=
+[ "$(id -u)" = 0 ] || as=sudo
+if [ -n "$as" ] && ! command -v sudo >/dev/null; then
+    echo "fieldmesh needs these packages; as root run:" >&2
+    echo "  apt-get install --no-install-recommends$lacking" >&2
+    exit 1
+fi
+echo "installing:$lacking" >&2
+$as apt-get update -qq >&2
+DEBIAN_FRONTEND=noninteractive $as apt-get install -y -qq --no-install-recommends $lacking >&2
