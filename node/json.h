@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "replication/core.h"
+#include "replication/uuid.h"
 
 /* Strict parsing: duplicate keys, bad UTF-8, NUL, trailing text, depth past FM_DEPTH_MAX + 4 are refused with a position. */
 json_t *fm_json_parse(struct fm_span text, char *why, size_t why_len);
@@ -15,9 +16,7 @@ json_t *fm_json_from_doc(struct fm_span packed);
 /* Compact text with a final newline; doubles in the shortest form that reads back the same. Caller frees. */
 char *fm_json_text(const json_t *value);
 
-/* Text forms: UUID (lower case out; any case in), ids in hex, ISO 8601 UTC from milliseconds ("2026-11-01T09:12:00.000Z"). */
-void fm_uuid_text(char out[37], const struct fm_record_id *id);
-int fm_uuid_parse(struct fm_record_id *out, struct fm_span text);
+/* Text forms (UUIDs: replication/uuid.h): ids in hex, ISO 8601 UTC from milliseconds ("2026-11-01T09:12:00.000Z"). */
 void fm_hex_text(char *out, const uint8_t *bytes, size_t len); /* 2 * len + 1 */
 int fm_hex_parse(uint8_t *out, size_t len, struct fm_span text);
 void fm_iso_text(char out[25], uint64_t ms);

@@ -48,5 +48,7 @@ bool fm_doc_same_content(struct fm_span a, struct fm_span b);
  * leaves; maps are descended; createdAt, updatedAt, syncStatus, versionNumber, assessorId, responderId at the top are
  * not compared, verification fields are. FM_CLASS_DELETE is the caller's to find. */
 enum fm_class fm_doc_class(struct fm_span base, struct fm_span a, struct fm_span b);
+/* Lays what b changed against base over a (by leaf paths; meant for disjoint changes). Appends a canonical document. */
+int fm_doc_merge(struct fm_buf *out, struct fm_span base, struct fm_span a, struct fm_span b);
 
 #endif

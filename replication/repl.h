@@ -76,6 +76,8 @@ int fm_judge_stale(struct fm_repl *r);
 int fm_touch_add(struct fm_repl *r, uint8_t kind, const struct fm_record_id *record);
 /* Folds what is marked (and what waits for it), at most FM_FOLDS_PER_TURN_MAX; the rest goes to the persisted list. */
 int fm_touch_settle(struct fm_repl *r);
+/* Records of this step or earlier ones of the turn that have open conflicts, once each; FM_ENOTFOUND at the end. */
+int fm_touch_disputed(struct fm_repl *r, struct fm_record_ref *out);
 /* Folds one record now, so that what follows in this step sees its state. */
 int fm_touch_now(struct fm_repl *r, uint8_t kind, const struct fm_record_id *record);
 
@@ -96,6 +98,10 @@ void fm_turn_free(struct fm_turn *t);
 /* --- submit.c and its kinds: rules 1-25, 30-31, 50-57 --- */
 int fm_submit(struct fm_repl *r, const struct fm_submission *s);   /* reports FM_REPORT_RESULT */
 int fm_resolve(struct fm_repl *r, const struct fm_resolution *s);  /* reports FM_REPORT_RESULT */
+
+/* settle.c: at TURN_END for each disputed record: if the policy record names this coordinator node and all open conflicts
+ * of the record are disjoint and no head is a decision, writes the reconciliation (actor "policy"). */
+int fm_settle_by_policy(struct fm_repl *r, const struct fm_record_ref *record);
 
 /* --- session.c and one file per message --- */
 struct fm_sessions *fm_sessions_new(void);

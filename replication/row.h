@@ -136,6 +136,7 @@ struct fm_port {
     int (*set_get)(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
                    struct fm_set_meta *out);
     int (*set_next)(void *ctx, uint64_t arrival_from, struct fm_set_meta *out); /* the lowest arrival not below */
+    int (*arrival_last)(void *ctx, uint64_t *out);                              /* 0: no set is held */
     int (*set_bytes)(void *ctx, uint64_t arrival, struct fm_buf *out);          /* appended; checked against its hash */
     /* Sets of a stream from a sequence on, in key order (sequence, id); at most max. */
     int (*stream_sets)(void *ctx, const struct fm_stream *stream, uint64_t sequence_from, struct fm_set_meta *out, size_t max,
