@@ -9,7 +9,12 @@
 
 struct fm_authority;
 
-struct fm_authority *fm_authority_new(const struct fm_key *root);
+/* Tells whether `set` is on the hash chain that ends in the set a cut names (of the set's own stream): 1 yes, 0 no,
+ * 2 the cut's set is not held, below 0 an environment error. */
+typedef int fm_on_chain(void *ctx, const struct fm_set_meta *set, const struct fm_cut *cut);
+
+/* on_chain is asked for coordinators' lane-0 sets while everything is judged again. */
+struct fm_authority *fm_authority_new(const struct fm_key *root, fm_on_chain *on_chain, void *ctx);
 void fm_authority_free(struct fm_authority *a);
 
 /* A held lane-0 set of the root or of a coordinator's grant, with its acts in order; is_void: by its header. Copies.
@@ -19,11 +24,10 @@ int fm_authority_add(struct fm_authority *a, const struct fm_set_meta *set, cons
 /* The grant of this id, if a held, not void set of a fitting role gives it (whether or not that set counts); NULL: none.
  * Borrowed until the next add. */
 const struct fm_grant *fm_authority_grant(const struct fm_authority *a, const struct fm_grant_id *id);
-/* Verdict of a set that is not void: FM_COUNTED or FM_QUARANTINED. chain_ctx/on_chain tell whether `set` is on the hash
- * chain that ends in the cut, which is held: 1 yes, 0 no, 2 the cut's set is not held, below 0 an error. */
-int fm_authority_judge(const struct fm_authority *a, const struct fm_set_meta *set,
-                       int (*on_chain)(void *ctx, const struct fm_set_meta *set, const struct fm_cut *cut), void *ctx,
-                       uint8_t *verdict);
+/* Verdict of a set that is not void: FM_COUNTED or FM_QUARANTINED. 0 or on_chain's error. */
+int fm_authority_judge(const struct fm_authority *a, const struct fm_set_meta *set, uint8_t *verdict);
+/* A lane-0 set that a cut names arrived without fm_authority_add (its role is none that acts): judge everything again. */
+int fm_authority_again(struct fm_authority *a, bool *changed);
 /* Streams whose sets need to be judged again since the last call (authors, all their streams); up to max, 0: none left. */
 size_t fm_authority_stale(struct fm_authority *a, struct fm_key *authors, size_t max);
 /* Is this set id named by a cut? Then its arrival makes its stream stale. */
