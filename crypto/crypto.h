@@ -20,7 +20,7 @@ void fm_device_from_seed(struct fm_device *out, const struct fm_key *seed);
 void fm_device_wipe(struct fm_device *device);
 
 /* Fills hash, sign, verify, seal, open, box, unbox of *out; device is borrowed (NULL: sign and unbox must not be called).
- * compress and decompress are node/pack.c's: the caller fills them. */
+ * compress and decompress are node/compress.h's: the caller fills them. */
 void fm_crypto_port(struct fm_crypto *out, const struct fm_device *device);
 
 /* One-off hashing: BLAKE2b of out_len bytes over data. */
