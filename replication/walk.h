@@ -29,5 +29,7 @@ int fm_walk_end(const struct fm_walk *w);                              /* FM_EFO
 
 /* One value of the document profile at the walker (any type), skipped and handed out. For doc.c and json. */
 int fm_walk_value(struct fm_walk *w, struct fm_span *out);
+/* Any one well-formed msgpack value, canonical or not, stepped over within the node budget. For what is judged later. */
+int fm_walk_skip(struct fm_walk *w, struct fm_span *out);
 
 #endif
