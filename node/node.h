@@ -32,6 +32,7 @@ struct fm_node {
     struct fm_effects effects;
     struct fm_outbox *outbox;   /* effects that wait for the commit */
     uint64_t ticket_last;
+    struct fm_op *ops;          /* operations of the running turn (ops.c) */
     bool in_turn;
     uint64_t started_ms;
     uint64_t (*clock_ms)(void *ctx); /* NULL: the wall clock; tests set another */
@@ -46,10 +47,15 @@ void fm_node_close(struct fm_node *n);
 
 /* A turn: begin, any number of events, commit. fm_node_event fills now_ms, steady_ms and seed of *event. An error of
  * begin, event or commit throws the whole turn away (results say "not stored") and starts the core again from the store;
- * if that fails too, the node must be closed. 0 or FM_ESTORE, FM_EFULL, FM_EDISKFULL, FM_EIO, FM_ENOMEM, FM_ECORRUPT. */
+ * if that fails too, or after FM_ESTORE, FM_EIO and FM_ECORRUPT (the store must be verified first), the node must be
+ * closed. After an error of an event the turn is still ended by fm_node_commit, which returns that error; a begin that
+ * failed has no commit. 0 or FM_ESTORE, FM_EFULL, FM_EDISKFULL, FM_EIO, FM_ENOMEM, FM_ECORRUPT. */
 int fm_node_begin(struct fm_node *n);
 int fm_node_event(struct fm_node *n, struct fm_event *event);
 int fm_node_commit(struct fm_node *n);
+/* After a join: n->identity has another mesh or grant (already saved). Store and core are opened again under it. Inside a
+ * turn, what the turn holds so far is committed first and a new turn begins after. Errors as fm_node_open's and a turn's. */
+int fm_node_reidentify(struct fm_node *n);
 uint64_t fm_node_ticket(struct fm_node *n); /* a fresh one */
 uint64_t fm_node_now_ms(const struct fm_node *n);
 
