@@ -7,17 +7,17 @@
  * request  {"op": NAME, …};  answer  {…} or {"error": {"code", "message", "do"?}}
  *   submit      {as, changes:[…]}                          {results:[…]} in input order (rule 3)
  *   resolve     {as, resolutions:[{conflict, strategy, data?, reason?}]}   {results:[…]}
- *   records     {type?, entity?, changed?, after?, limit}  {records:[…], after}
+ *   records     {type?, entity?, after?, deleted?, limit?} {records:[…]}
  *   show        {id}                                       {document, versions, conflicts}
- *   conflicts   {open?, after?, limit}                     {conflicts:[rule 57], after}
+ *   conflicts   {all?, limit?}                             {conflicts:[rule 57]}
  *   conflict    {id}                                       rule 57
  *   pull        {as, …rule 33}                             rule 34
- *   status, peers, digest, people, devices, policy
- *   admit       {request, role, sealed, mayInvite, out}    {node, grant}
- *   revoke      {node, grant?}                             {node, cut, past}
- *   join        {grant file}                               {node, mesh}
+ *   status, peers, digest, devices
+ *   admit       {author, transport, box, name, role, sealed?, mayInvite?}   {id, grant, mesh, root, sets:[hex]}
+ *   revoke      {node}                                     {name, id, streams}
+ *   join        {mesh, root, grant, sets:[hex]}            {added, role, mesh}
  *   sync        {peer?}                                    {peers:[progress]}     (polled by --wait)
- *   backup      {file}      stop  {} */
+ *   connect, disconnect {peer}      adopt {sets}      epoch {}      backup {file}      stop {} */
 #ifndef FM_NODE_OPS_H
 #define FM_NODE_OPS_H
 
@@ -43,7 +43,8 @@ void fm_ops_taken(struct fm_node *n, uint64_t ticket, int error, const struct fm
  * 0, or an error that has no answer: FM_ENOTFOUND (no node here), FM_EBUSY, FM_EIO … */
 struct fm_client;
 int fm_client_open(struct fm_client **out, const struct fm_paths *paths);
-bool fm_client_running(const struct fm_client *c); /* talks to the daemon */
+bool fm_client_running(const struct fm_client *c);                /* talks to the daemon */
+struct fm_node *fm_client_node(const struct fm_client *c);          /* NULL while it runs elsewhere */
 int fm_client_call(struct fm_client *c, const json_t *request, json_t **answer);
 void fm_client_close(struct fm_client *c);
 

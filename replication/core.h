@@ -168,6 +168,8 @@ void fm_repl_peer(const struct fm_repl *r, size_t i, struct fm_peer_info *out);
 
 /* FM_EBUSY while the fold's to-do list is not empty. */
 int fm_repl_digest(struct fm_repl *r, struct fm_digest *sets, struct fm_digest *state);
+/* The data keys held, newest last; at most max. A coordinator's shell seals them into the grants it makes. */
+size_t fm_repl_data_keys(const struct fm_repl *r, struct fm_key *out, size_t max);
 uint8_t fm_repl_role(const struct fm_repl *r);      /* this node's own role; FM_ROLE_NONE: not joined */
 uint64_t fm_repl_epoch(const struct fm_repl *r);    /* the highest counted epoch notice, 1 without any */
 /* Changes this author's own streams hold (all incarnations), and how many of them coordinators' receipts cover. */
