@@ -23,9 +23,7 @@ int fm_doc_check(struct fm_span doc)
 /* The token at the front of checked bytes, which moves behind it. */
 static struct fm_token next_token(struct fm_span *packed)
 {
-    struct fm_token t;
-    int rc = fm_token_read(&t, *packed);
-    assert(rc == FM_OK);
+    struct fm_token t = fm_token_of(*packed);
     packed->data += t.len;
     packed->len -= t.len;
     return t;
@@ -34,12 +32,9 @@ static struct fm_token next_token(struct fm_span *packed)
 /* The value at the front of checked bytes, stepped over. */
 static struct fm_span next_value(struct fm_span *packed)
 {
-    struct fm_span value = *packed;
-    for (uint64_t left = 1; left > 0; left--) {
-        struct fm_token t = next_token(packed);
-        left += fm_token_children(&t);
-    }
-    value.len -= packed->len;
+    struct fm_span value = fm_span(packed->data, fm_token_value_len(*packed));
+    packed->data += value.len;
+    packed->len -= value.len;
     return value;
 }
 
@@ -59,20 +54,12 @@ static uint64_t entries(struct fm_span *doc)
     return map.number;
 }
 
-/* In the order of keys; a key that is a beginning of another stands before it. */
-static int key_cmp(struct fm_span a, struct fm_span b)
-{
-    size_t common = a.len < b.len ? a.len : b.len;
-    int cmp = common == 0 ? 0 : memcmp(a.data, b.data, common);
-    return cmp != 0 ? cmp : (a.len > b.len) - (a.len < b.len);
-}
-
 int fm_doc_get(struct fm_span doc, const char *key, struct fm_span *packed)
 {
     struct fm_span wanted = fm_span_str(key);
     for (uint64_t left = entries(&doc); left > 0; left--) {
         struct fm_field field = next_field(&doc);
-        int cmp = key_cmp(field.key, wanted);
+        int cmp = fm_token_text_cmp(field.key, wanted);
         if (cmp == 0) {
             *packed = field.value;
             return FM_OK;
@@ -141,7 +128,7 @@ static void sort_fields(struct fm_field *fields, size_t count)
     for (size_t i = 1; i < count; i++) {
         struct fm_field field = fields[i];
         size_t at = i;
-        for (; at > 0 && key_cmp(fields[at - 1].key, field.key) > 0; at--)
+        for (; at > 0 && fm_token_text_cmp(fields[at - 1].key, field.key) > 0; at--)
             fields[at] = fields[at - 1];
         fields[at] = field;
     }
@@ -154,7 +141,7 @@ int fm_doc_write(struct fm_buf *out, struct fm_field *fields, size_t count)
 
     sort_fields(fields, count);
     for (size_t i = 0; i < count; i++) {
-        bool is_last = i + 1 == count || key_cmp(fields[i].key, fields[i + 1].key) != 0;
+        bool is_last = i + 1 == count || fm_token_text_cmp(fields[i].key, fields[i + 1].key) != 0;
         if (is_last && fields[i].value.len > 0)
             fields[kept++] = fields[i];
     }

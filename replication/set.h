@@ -50,14 +50,15 @@ void fm_stream_hash_of(uint8_t out[FM_STREAM_HASH_BYTES], const struct fm_crypto
  * hybrid time of the header 8 B, index in the set 4 B, grant id, change bytes), integers big-endian. */
 void fm_version_id_of(struct fm_version_id *out, const struct fm_crypto *c, const struct fm_mesh_id *mesh,
                       const struct fm_set_header *header, uint32_t index, struct fm_span change);
-/* Conflict id = first 16 bytes of BLAKE2b over (domain, kind, record id, version id). */
+/* Conflict id = BLAKE2b-128 over (domain, kind, record id, version id). */
 void fm_conflict_id_of(struct fm_conflict_id *out, const struct fm_crypto *c, uint8_t kind, const struct fm_record_id *record,
                        const struct fm_version_id *version);
 /* The name of a data key: BLAKE2b-128 over (domain, key). */
 void fm_data_key_id_of(struct fm_data_key_id *out, const struct fm_crypto *c, const struct fm_key *key);
 
 /* Body bytes as carried -> array of changes. Checks the body hash, opens under `key` (NULL for a clear body),
- * decompresses to exactly body_size. Appends to out. 0; FM_EKEY (sealed and key is NULL or wrong); FM_EFORMAT. */
+ * decompresses to exactly body_size. Appends to out. 0; FM_EKEY (sealed and key is NULL, or not the one the
+ * header names); FM_EFORMAT (also if the key of that name does not open it: void on every node that holds it). */
 int fm_set_open(struct fm_buf *out, const struct fm_crypto *c, const struct fm_mesh_id *mesh, const struct fm_set *set,
                 const struct fm_key *key);
 

@@ -1,5 +1,7 @@
 #include "replication/token.h"
 
+#include <assert.h>
+
 #include "replication/error.h"
 
 static void token_text(struct fm_token *t, enum fm_token_type type, uint64_t len)
@@ -121,4 +123,30 @@ int fm_token_read(struct fm_token *out, struct fm_span in)
         return FM_EFORMAT;
     *out = t;
     return FM_OK;
+}
+
+int fm_token_text_cmp(struct fm_span a, struct fm_span b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int cmp = common == 0 ? 0 : memcmp(a.data, b.data, common);
+    return cmp != 0 ? cmp : (a.len > b.len) - (a.len < b.len);
+}
+
+struct fm_token fm_token_of(struct fm_span packed)
+{
+    struct fm_token t;
+    int rc = fm_token_read(&t, packed);
+    assert(rc == FM_OK);
+    return t;
+}
+
+size_t fm_token_value_len(struct fm_span packed)
+{
+    struct fm_span at = packed;
+    for (uint64_t left = 1; left > 0; left--) {
+        struct fm_token t = fm_token_of(at);
+        left += fm_token_children(&t);
+        at = fm_span(at.data + t.len, at.len - t.len);
+    }
+    return packed.len - at.len;
 }

@@ -25,5 +25,11 @@ static inline uint64_t fm_token_children(const struct fm_token *t)
 {
     return t->type == FM_TOKEN_ARRAY ? t->number : t->type == FM_TOKEN_MAP ? t->number * 2 : 0;
 }
+/* Text by its bytes, the order of keys; one that is the beginning of another stands before it. */
+int fm_token_text_cmp(struct fm_span a, struct fm_span b);
+
+/* The next two are for checked bytes (fm_doc_check): the token and the length of the whole value at the front. */
+struct fm_token fm_token_of(struct fm_span packed);
+size_t fm_token_value_len(struct fm_span packed);
 
 #endif

@@ -210,14 +210,6 @@ static int value_check(const struct fm_token *t)
     return FM_EFORMAT;
 }
 
-/* Strictly rising keys are sorted and unique. */
-static bool key_rises(struct fm_span before, struct fm_span key)
-{
-    size_t common = before.len < key.len ? before.len : key.len;
-    int cmp = common == 0 ? 0 : memcmp(before.data, key.data, common);
-    return cmp < 0 || (cmp == 0 && before.len < key.len);
-}
-
 /* An array or map that is being read. */
 struct level {
     uint64_t left; /* items or entries */
@@ -231,7 +223,7 @@ static int read_key(struct fm_walk *w, struct level *level)
     int rc = fm_walk_str(w, &key, FM_KEY_BYTES_MAX);
     if (rc != FM_OK)
         return rc;
-    if (level->has_key && !key_rises(level->key, key))
+    if (level->has_key && fm_token_text_cmp(level->key, key) >= 0) /* rising: sorted and unique */
         return FM_EFORMAT;
     level->has_key = true;
     level->key = key;
