@@ -29,6 +29,7 @@ uint8_t fm_item_kind(struct fm_span item);
 /* 0, FM_EFORMAT, FM_ELIMIT: this change alone is void. Even then, if kind and record id could be read, they are filled
  * and *record_known is true. */
 int fm_change_decode(struct fm_change *out, struct fm_span item, bool *record_known);
+/* Judges nothing but size: 0, FM_ENOMEM, FM_ELIMIT (past FM_CHANGE_BYTES_MAX or FM_NODES_MAX; nothing is added). */
 int fm_change_encode(struct fm_buf *out, const struct fm_change *change); /* appends; bytes is ignored */
 
 #endif

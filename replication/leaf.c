@@ -81,8 +81,10 @@ static bool cursor_next(struct cursor *c, struct fm_span *key, struct place *bel
     return true;
 }
 
-static const char *const not_compared[] = {"createdAt", "updatedAt", "syncStatus", "versionNumber", "assessorId", "responderId"};
-static const char *const verification[] = {"verificationStatus", "rejectionReason", "rejectionFeedback", "verifiedAt", "verifiedBy"};
+static const char *const not_compared[] = {"createdAt",     "updatedAt",  "syncStatus",
+                                           "versionNumber", "assessorId", "responderId"};
+static const char *const verification[] = {"verificationStatus", "rejectionReason", "rejectionFeedback",
+                                           "verifiedAt", "verifiedBy"};
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
 static bool listed(struct fm_span key, const char *const *list, size_t count)
