@@ -58,6 +58,11 @@
 #define FM_BATCH_BYTES_MAX (8u * 1024u * 1024u)
 #define FM_CONTROL_BYTES_MAX (16u * 1024u * 1024u) /* one request or answer on the local control socket */
 #define FM_CONTROL_CLIENTS_MAX 32u
+#define FM_JSON_VALUES_MAX (1024u * 1024u)         /* values in one JSON text: the parser's memory is a multiple of it */
+#define FM_CONFIG_BYTES_MAX (64u * 1024u)
+#define FM_REQUEST_FILE_BYTES_MAX 4096u
+#define FM_GRANT_FILE_BYTES_MAX (32u * 1024u * 1024u)
+#define FM_GRANT_FILE_SETS_MAX 65536u
 #define FM_NET_MEMORY_BYTES_MAX (512u * 1024u * 1024u)
 #define FM_HANDSHAKE_MS_MAX 5000u
 #define FM_CLOCK_AHEAD_MS_MAX (24u * 3600u * 1000u)
