@@ -124,7 +124,8 @@ const char *fm_verdict_name(int verdict);
     X(FM_WHY_NUMBER, "its version number does not fit its parents")                     \
     X(FM_WHY_PARENT, "a parent is void, of another record, or out of order")            \
     X(FM_WHY_UNDO, "it undoes what is no decision")                                     \
-    X(FM_WHY_VERIFICATION, "it changes a verification that only a coordinator may")
+    X(FM_WHY_VERIFICATION, "it changes a verification that only a coordinator may")     \
+    X(FM_WHY_SET, "the set that holds it is void")
 enum fm_why {
 #define X(name, text) name,
     FM_VOID_REASONS(X)
