@@ -1,0 +1,142 @@
+/* fieldmesh: finds the command in the table, reads its options, runs it. No argument: status. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/crypto.h"
+#include "node/cmd.h"
+#include "replication/error.h"
+
+/* How many words of argv name the command; the longest fit wins ("conflicts show" before "conflicts"). */
+static const struct fm_command *find(int argc, char **argv, int *words)
+{
+    const struct fm_command *best = NULL;
+    *words = 0;
+    for (const struct fm_command *c = fm_commands; c->name != NULL; c++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s", c->name);
+        int n = 0;
+        bool fits = true;
+        for (char *save, *word = strtok_r(name, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save), n++)
+            fits = fits && n < argc && strcmp(argv[n], word) == 0;
+        if (fits && n > *words) {
+            best = c;
+            *words = n;
+        }
+    }
+    return best;
+}
+
+/* -1: not known; 0: without a value; 1: with one. */
+static int option_form(const struct fm_command *c, const char *name, size_t len)
+{
+    static const char common[] = "data= config= json quiet no-color yes help";
+    const char *lists[] = {common, c->options != NULL ? c->options : ""};
+    for (size_t i = 0; i < 2; i++)
+        for (const char *at = lists[i]; *at != '\0';) {
+            size_t word = strcspn(at, " "), own = word > 0 && at[word - 1] == '=' ? word - 1 : word;
+            if (own == len && memcmp(at, name, len) == 0)
+                return own != word;
+            at += word + (at[word] == ' ');
+        }
+    return -1;
+}
+
+static int read_args(struct fm_cmd *cmd, int argc, char **argv)
+{
+    bool only_args = false;
+    for (int i = 0; i < argc; i++) {
+        char *arg = argv[i];
+        if (cmd->arg_count + 1 >= FM_ARGS_MAX || cmd->option_count + 1 >= FM_ARGS_MAX)
+            return fm_say_error(cmd, "usage", "too many arguments", NULL, NULL);
+        if (only_args || strncmp(arg, "--", 2) != 0) {
+            cmd->args[cmd->arg_count++] = arg;
+            continue;
+        }
+        if (arg[2] == '\0') {
+            only_args = true;
+            continue;
+        }
+        const char *name = arg + 2, *equals = strchr(name, '=');
+        size_t len = equals != NULL ? (size_t)(equals - name) : strlen(name);
+        int form = option_form(cmd->command, name, len);
+        if (form < 0 || (form == 0 && equals != NULL) || (form == 1 && equals == NULL && i + 1 >= argc)) {
+            char what[160];
+            snprintf(what, sizeof what, form < 0 ? "unknown option %.60s" : form == 0 ? "option %.60s takes no value" : "option %.60s wants a value", arg);
+            return fm_say_error(cmd, "usage", what, NULL, "fieldmesh COMMAND --help");
+        }
+        cmd->options[cmd->option_count] = name;
+        cmd->values[cmd->option_count++] = form == 0 ? "" : equals != NULL ? equals + 1 : argv[++i];
+    }
+    return 0;
+}
+
+bool fm_cmd_has(const struct fm_cmd *cmd, const char *option)
+{
+    return fm_cmd_value(cmd, option, 0) != NULL;
+}
+
+const char *fm_cmd_value(const struct fm_cmd *cmd, const char *option, size_t n)
+{
+    size_t len = strlen(option);
+    for (size_t i = 0; i < cmd->option_count; i++)
+        if (strncmp(cmd->options[i], option, len) == 0 && (cmd->options[i][len] == '\0' || cmd->options[i][len] == '=') && n-- == 0)
+            return cmd->values[i];
+    return NULL;
+}
+
+int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer)
+{
+    int rc = cmd->client == NULL ? fm_client_open(&cmd->client, &cmd->paths) : FM_OK;
+    if (rc == FM_OK)
+        rc = fm_client_call(cmd->client, request, answer);
+    json_decref(request);
+    if (rc != FM_OK)
+        return fm_say_fm_error(cmd, cmd->command->name, rc);
+    const json_t *error = json_object_get(*answer, "error");
+    if (error == NULL)
+        return FM_EXIT_DONE;
+    int code = fm_say_error(cmd, json_string_value(json_object_get(error, "code")), json_string_value(json_object_get(error, "message")),
+                            NULL, json_string_value(json_object_get(error, "do")));
+    json_decref(*answer);
+    *answer = NULL;
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct fm_cmd cmd = {0};
+    int words = 0;
+    static char *status[] = {"status", NULL};
+    bool bare = argc < 2 || strncmp(argv[1], "--", 2) == 0;
+    cmd.command = bare ? find(1, status, &words) : find(argc - 1, argv + 1, &words);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        cmd.command = find(1, (char *[]){"help"}, &words);
+    if (bare)
+        words = 0;
+    if (cmd.command == NULL) {
+        cmd.command = &fm_commands[0];
+        char what[120];
+        snprintf(what, sizeof what, "no command '%.60s'", argv[1]);
+        return fm_say_error(&cmd, "usage", what, NULL, "fieldmesh help");
+    }
+    for (int i = 1; i < argc; i++) /* so that a wrong option is already told in the form asked for */
+        cmd.json = cmd.json || strcmp(argv[i], "--json") == 0;
+    int rc = read_args(&cmd, argc - 1 - words, argv + 1 + words);
+    if (rc != 0)
+        return rc;
+    cmd.quiet = fm_cmd_has(&cmd, "quiet");
+    cmd.yes = fm_cmd_has(&cmd, "yes");
+    cmd.color = isatty(1) && getenv("NO_COLOR") == NULL && !fm_cmd_has(&cmd, "no-color");
+    if (fm_cmd_has(&cmd, "help")) {
+        printf("fieldmesh %s %s\n  %s\n", cmd.command->name, cmd.command->args, cmd.command->what);
+        return FM_EXIT_DONE;
+    }
+    if (fm_crypto_init() != FM_OK)
+        return fm_say_error(&cmd, "failed", "libsodium could not start", NULL, NULL);
+    if (fm_paths_of(&cmd.paths, fm_cmd_value(&cmd, "data", 0)) != FM_OK)
+        return fm_say_error(&cmd, "usage", "the data folder's path is too long", NULL, "choose a shorter one with --data");
+    rc = cmd.command->run(&cmd);
+    fm_client_close(cmd.client);
+    return rc;
+}
