@@ -89,6 +89,8 @@ struct fm_store_progress {
  * that `make` returns for this store's port (store → replication only: fm_repl_step with FM_EVENT_START, then the rows of
  * each held set again, fm_repl_reindex in replication/core.h's file). Keeps statements, notes, store id; new changes id. */
 int fm_store_clear_derived(struct fm_store *s); /* in the open transaction */
+/* Log entries without index rows: a reindex was begun and not finished; clear and begin it again. */
+bool fm_store_incomplete(struct fm_store *s);
 /* Every page, row check, log entry against its hashes, and every index against what the log says (a scratch rebuild in
  * scratch_dir, compared row by row). problems: how many were found; each is described to `say`. */
 struct fm_store_verify {
@@ -104,5 +106,8 @@ int fm_store_compare(struct fm_store *a, struct fm_store *b, struct fm_store_ver
 int fm_store_scrub(struct fm_store *s, struct fm_store_verify *v);
 /* A compact, consistent copy into a new file, synced and renamed into place; holds no identity. */
 int fm_store_backup(struct fm_store *s, const char *file);
+/* In the open transaction, before a restored copy is used: clears the notes "machine" and "open-counter" and the core's
+ * FM_META_INCARNATION; draws a new store id and changes id. */
+int fm_store_restored(struct fm_store *s);
 
 #endif

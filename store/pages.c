@@ -1,0 +1,86 @@
+/* LMDB's list of free pages. A page on it that is in use would be overwritten by one of the next commits, long after a scrub of
+ * the rows alone had found nothing. Data pages carry their number in their first bytes, so each row tells where it lies. */
+#include "store/scrub.h"
+
+#define PAGE_HEADER_BYTES 16u
+
+static size_t page_of(const struct fm_scrub *c, const void *data)
+{
+    const uint8_t *start = (const uint8_t *)((uintptr_t)data & ~((uintptr_t)c->page_bytes - 1));
+    size_t number;
+    memcpy(&number, start, sizeof(number));
+    return number;
+}
+
+static bool is_live(const struct fm_scrub *c, size_t page)
+{
+    return (c->live[page / 8] >> (page % 8)) & 1;
+}
+
+void fm_pages_seen(struct fm_scrub *c, struct fm_span value)
+{
+    if (c->s->txn != NULL)
+        return; /* an open transaction's pages lie in memory */
+    size_t page = page_of(c, value.data), offset = (uintptr_t)value.data & (c->page_bytes - 1), count = 1;
+    if (offset + value.len > c->page_bytes) /* a long value has pages of its own */
+        count = (offset + value.len + c->page_bytes - 1) / c->page_bytes;
+    if (page >= c->pages || count > c->pages - page) {
+        fm_scrub_say(c->v, FM_TABLE_META, fm_span_str("pages"), "a page's own number is wrong");
+        return;
+    }
+    for (size_t i = page; i < page + count; i++)
+        c->live[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+/* One entry of the list: how many, then page numbers, falling. */
+static bool check_list(struct fm_scrub *c, MDB_val value, size_t *total)
+{
+    size_t count, page, above = SIZE_MAX;
+    if (value.mv_size < sizeof(count))
+        return false;
+    memcpy(&count, value.mv_data, sizeof(count));
+    if (count > value.mv_size / sizeof(count) - 1)
+        return false;
+    for (size_t i = 1; i <= count; i++) {
+        memcpy(&page, (const uint8_t *)value.mv_data + i * sizeof(page), sizeof(page));
+        if (page >= above || page < 2 || page >= c->pages || is_live(c, page))
+            return false;
+        c->live[page / 8] |= (uint8_t)(1u << (page % 8)); /* nor may another entry list it */
+        above = page;
+    }
+    *total += count;
+    return true;
+}
+
+static size_t used_by(MDB_txn *txn, MDB_dbi dbi)
+{
+    MDB_stat stat = {0};
+    return mdb_stat(txn, dbi, &stat) == 0 ? stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages : 0;
+}
+
+void fm_pages_check(struct fm_scrub *c)
+{
+    struct fm_span name = fm_span_str("free pages");
+    size_t total = 2; /* the two first pages */
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_txn *txn;
+    bool good = true;
+    int rc;
+    if (c->s->txn != NULL || fm_txn_read_begin(c->s, &txn) != FM_OK)
+        return;
+    for (int t = FM_TABLE_META; t < FM_TABLE_END; t++)
+        total += used_by(txn, c->s->dbi[t]);
+    total += used_by(txn, 0) + used_by(txn, 1); /* the list itself, and the table of tables */
+    rc = mdb_cursor_open(txn, 0, &cursor);
+    if (rc == 0) {
+        while (good && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+            good = check_list(c, value, &total);
+        mdb_cursor_close(cursor);
+    }
+    if (!good || (rc != 0 && rc != MDB_NOTFOUND))
+        fm_scrub_say(c->v, FM_TABLE_META, name, "LMDB's list of free pages is damaged");
+    else if (total != c->pages)
+        fm_scrub_say(c->v, FM_TABLE_META, name, "used and free pages do not add up");
+    fm_txn_read_end(c->s);
+}

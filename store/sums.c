@@ -1,0 +1,116 @@
+#include <assert.h>
+
+#include "store/base.h"
+
+_Static_assert(sizeof(struct fm_sums) % sizeof(uint64_t) == 0, "sums are encoded as a list of u64");
+
+void fm_sums_encode(uint8_t out[FM_SUMS_BYTES], const struct fm_sums *sums)
+{
+    uint64_t list[FM_SUMS_COUNT];
+    memcpy(list, sums, sizeof(list));
+    for (size_t i = 0; i < FM_SUMS_COUNT; i++)
+        fm_be_put(out + 8 * i, list[i], 8);
+}
+
+int fm_sums_decode(struct fm_sums *out, struct fm_span body)
+{
+    uint64_t list[FM_SUMS_COUNT];
+    if (body.len != FM_SUMS_BYTES)
+        return FM_ECORRUPT;
+    for (size_t i = 0; i < FM_SUMS_COUNT; i++)
+        list[i] = fm_be_get(body.data + 8 * i, 8);
+    memcpy(out, list, sizeof(list));
+    return FM_OK;
+}
+
+static struct fm_row_key sums_key(void)
+{
+    struct fm_row_key key;
+    bool fits = fm_keys_name(&key, FM_KEYS_SPACE_STORE, "sums");
+    assert(fits);
+    (void)fits;
+    return key;
+}
+
+int fm_sums_load(struct fm_store *s)
+{
+    struct fm_row_key key = sums_key();
+    struct fm_span body;
+    MDB_txn *txn;
+    int error = fm_txn_read_begin(s, &txn);
+    if (error != FM_OK)
+        return error;
+    error = fm_txn_get(s, FM_TABLE_META, &key, &body);
+    if (error == FM_OK)
+        error = fm_sums_decode(&s->now, body);
+    fm_txn_read_end(s);
+    s->kept = s->now;
+    return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+}
+
+int fm_sums_write(struct fm_store *s)
+{
+    uint8_t body[FM_SUMS_BYTES];
+    struct fm_row_key key = sums_key();
+    fm_sums_encode(body, &s->now);
+    return fm_txn_put(s, FM_TABLE_META, &key, fm_span(body, sizeof(body)), 0);
+}
+
+static void count(uint64_t *number, bool add)
+{
+    *number = add ? *number + 1 : *number - 1;
+}
+
+void fm_sums_count_set(struct fm_sums *sums, uint8_t verdict, bool add)
+{
+    count(&sums->sets, add);
+    if (verdict == FM_VOID)
+        count(&sums->void_sets, add);
+    else if (verdict == FM_QUARANTINED)
+        count(&sums->quarantined_sets, add);
+    else if (verdict == FM_UNREADABLE)
+        count(&sums->unreadable_sets, add);
+}
+
+void fm_sums_count_version(struct fm_sums *sums, const struct fm_version *v, bool add)
+{
+    count(&sums->versions, add);
+    if (v->status == FM_WAITING)
+        count(&sums->waiting, add);
+    else if (v->status == FM_STATUS_VOID)
+        count(&sums->void_versions, add);
+    else if (v->status == FM_VALID && !v->counted)
+        count(&sums->quarantined_versions, add);
+    if (v->place == FM_PLACE_OPEN)
+        count(&sums->open, add);
+    else if (v->place == FM_PLACE_REPLACED)
+        count(&sums->replaced, add);
+    else if (v->place == FM_PLACE_SETTLED)
+        count(&sums->settled, add);
+}
+
+void fm_sums_count_head(struct fm_sums *sums, const struct fm_head *head, bool add)
+{
+    if (head->shown && !head->deleted) {
+        count(&sums->records, add);
+        if (head->kind <= FM_KIND_LAST)
+            count(&sums->by_kind[head->kind], add);
+    }
+    for (size_t lane = 0; lane < 4; lane++) { /* wraps: a sum without order */
+        uint64_t part = fm_be_get(head->digest.b + 8 * lane, 8);
+        sums->record_sum[lane] = add ? sums->record_sum[lane] + part : sums->record_sum[lane] - part;
+    }
+}
+
+uint64_t fm_sums_fresh(struct fm_store *s)
+{
+    uint8_t number[8], hash[16];
+    const struct fm_span parts[] = {fm_span(s->random, sizeof(s->random)), fm_span(number, sizeof(number))};
+    uint64_t id;
+    do {
+        fm_be_put(number, ++s->now.fresh, 8);
+        s->crypto->hash(s->crypto->ctx, hash, sizeof(hash), parts, 2);
+        id = fm_be_get(hash, 8);
+    } while (id == 0);
+    return id;
+}
