@@ -110,3 +110,61 @@ json_t *fm_world_roles(const json_t *world)
     }
     return roles;
 }
+
+static bool id_is(const json_t *ranks, const struct fm_version_id *id, const json_t *name)
+{
+    struct fm_version_id want;
+    fm_world_version_id(&want, ranks, json_string_value(name));
+    return fm_id_eq(&want, id);
+}
+
+static bool named_among(const json_t *ranks, const struct fm_version_id *id, const json_t *names)
+{
+    for (size_t i = 0; i < json_array_size(names); i++)
+        if (id_is(ranks, id, json_array_get(names, i)))
+            return true;
+    return false;
+}
+
+/* [version, state, class, by] */
+static bool entry_agrees(const json_t *ranks, const struct fm_version *v, const json_t *entry)
+{
+    const json_t *by = json_array_get(entry, 3);
+    return entry && id_is(ranks, &v->id, json_array_get(entry, 0)) &&
+           strcmp(fm_place_name(v->place), json_string_value(json_array_get(entry, 1))) == 0 &&
+           strcmp(fm_class_name(v->cls), json_string_value(json_array_get(entry, 2))) == 0 &&
+           v->has_by == json_is_string(by) && (!v->has_by || id_is(ranks, &v->by, by));
+}
+
+bool fm_world_record_agrees(const json_t *ranks, const json_t *want, struct fm_version *const *order, size_t count,
+                            char why[256])
+{
+    const json_t *names = json_object_get(want, "order"), *entries = json_object_get(want, "entries");
+    const char *record = fm_world_text(want, "rec");
+    size_t entry = 0;
+    if (count != json_array_size(names) || count == 0) {
+        snprintf(why, 256, "record %s has %zu counted versions", record, count);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct fm_version *v = order[i];
+        const char *name = json_string_value(json_array_get(names, i));
+        bool line = v->place == FM_PLACE_WINNER || v->place == FM_PLACE_LINE;
+        bool same = id_is(ranks, &v->id, json_array_get(names, i)) && (v->place == FM_PLACE_WINNER) == (i == 0) &&
+                    (v->place != FM_PLACE_OPEN || named_among(ranks, &v->id, json_object_get(want, "losers")));
+        if (same && i == 0)
+            same = id_is(ranks, &v->id, json_object_get(want, "winner"));
+        if (same)
+            same = line ? v->cls == FM_CLASS_NONE && !v->has_by : entry_agrees(ranks, v, json_array_get(entries, entry++));
+        if (!same) {
+            snprintf(why, 256, "record %s, place %zu (%s): %s %s", record, i, name, fm_place_name(v->place),
+                     fm_class_name(v->cls));
+            return false;
+        }
+    }
+    if (entry != json_array_size(entries)) {
+        snprintf(why, 256, "record %s has %zu entries", record, entry);
+        return false;
+    }
+    return true;
+}

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "replication/types.h"
+#include "replication/row.h"
 
 /* Run from the top of the tree. Asserts if the file cannot be read. Freed with json_decref. */
 json_t *fm_worlds_load(void);
@@ -21,5 +21,9 @@ uint64_t fm_world_number(const json_t *object, const char *key);
 uint64_t fm_world_time(const json_t *set);
 /* grant id -> role (enum fm_role), from all sets of the world. Freed with json_decref. */
 json_t *fm_world_roles(const json_t *world);
+/* Is this, the counted versions in key order, the record that the model wants: its order, and each one's place, class and
+ * `by`? False: what differs is in why. */
+bool fm_world_record_agrees(const json_t *ranks, const json_t *want, struct fm_version *const *order, size_t count,
+                            char why[256]);
 
 #endif
