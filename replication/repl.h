@@ -16,6 +16,7 @@ struct fm_touch;    /* touch.c: records to fold at the end of this step */
 struct fm_data_key {
     struct fm_data_key_id id;
     struct fm_key key;
+    uint64_t epoch, serial; /* of the first grant that brought it: which key is the newest */
 };
 
 struct fm_repl {
@@ -35,7 +36,7 @@ struct fm_repl {
     uint64_t arrival_next;
     uint64_t clock;                 /* hybrid: the highest held time less than 24 h ahead, and the last one given */
     uint64_t epoch;                 /* the highest counted notice */
-    struct fm_data_key *keys;       /* data keys held, unboxed from our grants */
+    struct fm_data_key *keys;       /* data keys held, unboxed from our grants; sorted by id */
     size_t key_count;
     bool started;
     bool todo;                      /* the persisted to-do list is not empty */
