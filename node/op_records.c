@@ -147,6 +147,28 @@ static void show_end(struct fm_op *op)
     json_decref(record);
 }
 
+/* For import: what is shown for each {type, offlineId}, or null. */
+static void lookup_end(struct fm_op *op)
+{
+    const struct fm_port *port = fm_store_port(op->n->store);
+    json_t *list = json_array(), *asked;
+    size_t i;
+    json_array_foreach(json_object_get(op->request, "of"), i, asked)
+    {
+        struct fm_span text = fm_op_span(json_object_get(asked, "offlineId"));
+        int kind = fm_kind_from(fm_op_span(json_object_get(asked, "type")));
+        struct fm_record_id id;
+        struct fm_head head;
+        bool found = kind != 0 && text.len > 0 && text.len <= FM_OFFLINE_ID_BYTES_MAX;
+        if (found && port->alias(port->ctx, (uint8_t)kind, text, &id) != FM_OK)
+            fm_uuid_v8(&id, &op->n->crypto, &op->n->identity.mesh, (uint8_t)kind, text); /* rule 9 */
+        json_t *item = found && port->head(port->ctx, (uint8_t)kind, &id, &op->arena, &head) == FM_OK ? record_json(op, &head) : NULL;
+        json_array_append_new(list, item != NULL ? item : json_null());
+        fm_arena_reset(&op->arena);
+    }
+    json_object_set_new(op->answer, "records", list);
+}
+
 static void pull_end(struct fm_op *op)
 {
     char why[200] = "";
@@ -163,6 +185,7 @@ static void pull_end(struct fm_op *op)
 const struct fm_op_kind fm_op_record_kinds[] = {
     {"records", NULL, records_end},
     {"show", NULL, show_end},
+    {"lookup", NULL, lookup_end},
     {"pull", NULL, pull_end},
     {NULL, NULL, NULL},
 };

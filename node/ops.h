@@ -8,6 +8,7 @@
  *   submit      {as, changes:[…]}                          {results:[…]} in input order (rule 3)
  *   resolve     {as, resolutions:[{conflict, strategy, data?, reason?}]}   {results:[…]}
  *   records     {type?, entity?, after?, deleted?, limit?} {records:[…]}
+ *   lookup      {of:[{type, offlineId}]}                   {records:[record or null]}
  *   show        {id}                                       {document, versions, conflicts}
  *   conflicts   {all?, limit?}                             {conflicts:[rule 57]}
  *   conflict    {id}                                       rule 57

@@ -1,0 +1,203 @@
+/* status, peers, digest, records, show, pull: looking. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/cmd.h"
+#include "node/json.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* One operation whose answer is printed as it is (--json) or by `show`. */
+static int look(struct fm_cmd *cmd, json_t *request, void (*show)(struct fm_cmd *, const json_t *))
+{
+    json_t *answer;
+    int code = fm_cmd_call(cmd, request, &answer);
+    if (code != FM_EXIT_DONE)
+        return code;
+    if (cmd->json)
+        fm_say_json(answer);
+    else
+        show(cmd, answer);
+    json_decref(answer);
+    return FM_EXIT_DONE;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void show_peers(struct fm_cmd *cmd, const json_t *answer)
+{
+    size_t i;
+    json_t *p;
+    (void)cmd;
+    if (json_array_size(json_object_get(answer, "peers")) == 0)
+        return;
+    printf("%-22s %-12s %-22s %-12s %9s %9s\n", "PEER", "ROLE", "STATE", "SEEN", "TO SEND", "TO GET");
+    json_array_foreach(json_object_get(answer, "peers"), i, p)
+    {
+        char name[64], ago[32] = "-";
+        fm_say_safe(name, sizeof name, text_of(p, "name"));
+        if (number_of(p, "seenMs") > 0)
+            fm_say_ago(ago, now_ms() - (uint64_t)number_of(p, "seenMs"));
+        printf("%-22s %-12s %-22s %-12s %9lld %9lld\n", name, text_of(p, "role"),
+               json_is_true(json_object_get(p, "connected")) ? text_of(p, "phase") : text_of(p, "lastError")[0] != '\0' ? text_of(p, "lastError") : "not connected",
+               ago, number_of(p, "changesToSend"), number_of(p, "changesToReceive"));
+    }
+}
+
+static void show_status(struct fm_cmd *cmd, const json_t *a)
+{
+    const json_t *node = json_object_get(a, "node");
+    size_t i;
+    json_t *n;
+    printf("%s   %s   %s   %s\n", text_of(node, "name"), text_of(a, "role"), text_of(node, "id"),
+           json_is_true(json_object_get(a, "running")) ? "running" : "stopped");
+    printf("records    %lld    (%lld assessments, %lld responses)\n", number_of(a, "records"), number_of(a, "assessments"), number_of(a, "responses"));
+    printf("conflicts  %lld open, %lld settled\n", number_of(a, "conflictsOpen"), number_of(a, "conflictsSettled"));
+    printf("waiting    %lld\n", number_of(a, "waiting"));
+    printf("at the hub %lld of %lld changes recorded here\n", number_of(a, "atHub"), number_of(a, "recorded"));
+    printf("disk       %lld KB used, map %lld %%\n", number_of(a, "storeBytes") / 1024,
+           number_of(a, "mapBytes") > 0 ? 100 * number_of(a, "storeBytes") / number_of(a, "mapBytes") : 0);
+    if (json_array_size(json_object_get(a, "peers")) > 0) {
+        puts("");
+        show_peers(cmd, a);
+    }
+    json_array_foreach(json_object_get(a, "notices"), i, n)
+        printf("%s! %s: %s\n", i == 0 ? "\n" : "", text_of(n, "text"), text_of(n, "command"));
+}
+
+int fm_cmd_status(struct fm_cmd *cmd)
+{
+    return look(cmd, json_pack("{s:s}", "op", "status"), show_status);
+}
+
+int fm_cmd_peers(struct fm_cmd *cmd)
+{
+    return look(cmd, json_pack("{s:s}", "op", "peers"), show_peers);
+}
+
+static void show_digest(struct fm_cmd *cmd, const json_t *answer)
+{
+    (void)cmd;
+    printf("sets   %s\nstate  %s\n", text_of(answer, "sets"), text_of(answer, "state"));
+}
+
+int fm_cmd_digest(struct fm_cmd *cmd)
+{
+    return look(cmd, json_pack("{s:s}", "op", "digest"), show_digest);
+}
+
+static const char *word_for(const json_t *document)
+{
+    static const char *const keys[] = {"name", "assessmentType", "status", "role"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_is_string(json_object_get(document, keys[i])))
+            return text_of(document, keys[i]);
+    return "";
+}
+
+/* Pages of records until there are no more or the limit is reached; a line each. */
+int fm_cmd_records(struct fm_cmd *cmd)
+{
+    static const char *const types[] = {"assessment", "response", "media", "entity", "assignment", "user", NULL};
+    const char *type = fm_cmd_value(cmd, "type", 0), *entity = fm_cmd_value(cmd, "entity", 0), *limit = fm_cmd_value(cmd, "limit", 0);
+    const char *one[] = {type, NULL};
+    long long left = limit != NULL ? strtoll(limit, NULL, 10) : INT64_MAX;
+    if (!cmd->json)
+        printf("%-11s %-38s %-24s %7s %s\n", "TYPE", "ID", "WHAT", "VERSION", "NODE");
+    for (const char *const *t = type != NULL ? one : types; *t != NULL && left > 0; t++) {
+        char after[40] = "";
+        for (size_t got = 1000; got == 1000 && left > 0;) {
+            json_t *answer, *r, *call = json_pack("{s:s, s:s, s:i, s:b}", "op", "records", "type", *t, "limit", 1000, "deleted", fm_cmd_has(cmd, "deleted"));
+            size_t i;
+            if (after[0] != '\0')
+                json_object_set_new(call, "after", json_string(after));
+            if (entity != NULL)
+                json_object_set_new(call, "entity", json_string(entity));
+            int code = fm_cmd_call(cmd, call, &answer);
+            if (code != FM_EXIT_DONE)
+                return code;
+            got = json_array_size(json_object_get(answer, "records"));
+            json_array_foreach(json_object_get(answer, "records"), i, r)
+            {
+                char what[64];
+                if (left-- <= 0)
+                    break;
+                snprintf(after, sizeof after, "%s", text_of(r, "id"));
+                fm_say_safe(what, sizeof what, word_for(json_object_get(r, "document")));
+                if (cmd->json)
+                    fm_say_json(json_object_get(r, "document"));
+                else
+                    printf("%-11s %-38s %-24s %7lld %s%s\n", text_of(r, "type"), text_of(r, "id"), what, number_of(r, "versionNumber"),
+                           text_of(r, "node"), number_of(r, "openConflicts") > 0 ? "  conflict" : "");
+            }
+            json_decref(answer);
+        }
+    }
+    return FM_EXIT_DONE;
+}
+
+static void show_record(struct fm_cmd *cmd, const json_t *a)
+{
+    size_t i;
+    json_t *v;
+    const char *key;
+    json_t *value;
+    (void)cmd;
+    printf("%s %s%s\n", text_of(a, "type"), text_of(a, "id"), json_is_true(json_object_get(a, "deleted")) ? "   (deleted)" : "");
+    json_object_foreach(json_object_get(a, "document"), key, value)
+    {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT), safe[300];
+        fm_say_safe(safe, sizeof safe, text);
+        printf("  %-22s %s\n", key, safe);
+        free(text);
+    }
+    printf("\n%-10s %-9s %-8s %-24s %-20s %s\n", "STATE", "VERSION", "ACTION", "TIME", "NODE", "BY");
+    json_array_foreach(json_object_get(a, "versions"), i, v)
+        printf("%-10s %-9lld %-8s %-24s %-20s %s\n", text_of(v, "state"), number_of(v, "version"), text_of(v, "action"), text_of(v, "time"),
+               text_of(v, "author"), text_of(v, "actor"));
+    if (json_array_size(json_object_get(a, "conflicts")) > 0)
+        printf("\n%zu conflict entries: fieldmesh conflicts\n", json_array_size(json_object_get(a, "conflicts")));
+}
+
+int fm_cmd_show(struct fm_cmd *cmd)
+{
+    if (cmd->arg_count != 1)
+        return fm_say_error(cmd, "usage", "show wants the id or offlineId of a record", NULL, "fieldmesh records");
+    return look(cmd, json_pack("{s:s, s:s}", "op", "show", "id", cmd->args[0]), show_record);
+}
+
+static void show_pull(struct fm_cmd *cmd, const json_t *a)
+{
+    (void)cmd;
+    printf("%zu assessments, %zu responses, %zu entities, %zu deleted\ncursor %s%s\n", json_array_size(json_object_get(a, "assessments")),
+           json_array_size(json_object_get(a, "responses")), json_array_size(json_object_get(a, "entities")),
+           json_array_size(json_object_get(a, "tombstones")), text_of(a, "cursor"),
+           json_is_true(json_object_get(a, "hasMore")) ? "   more to come" : "");
+}
+
+int fm_cmd_pull(struct fm_cmd *cmd)
+{
+    static const struct { const char *option, *field; } texts[] = {{"as", "as"}, {"cursor", "cursor"}, {"since", "lastSyncTimestamp"}};
+    json_t *call = json_pack("{s:s}", "op", "pull");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (fm_cmd_value(cmd, texts[i].option, 0) != NULL)
+            json_object_set_new(call, texts[i].field, json_string(fm_cmd_value(cmd, texts[i].option, 0)));
+    if (fm_cmd_value(cmd, "limit", 0) != NULL)
+        json_object_set_new(call, "limit", json_integer(strtoll(fm_cmd_value(cmd, "limit", 0), NULL, 10)));
+    return look(cmd, call, show_pull);
+}
