@@ -1,0 +1,138 @@
+/* sync: meets peers now; --wait shows how far it is and ends when they are in step. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/cmd.h"
+#include "node/json.h"
+#include "node/progress.h"
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+    stopped = number;
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+/* The peers this sync is about: all, or the one named. */
+static bool is_meant(const json_t *peer, const char *name)
+{
+    return name == NULL || strcmp(text_of(peer, "name"), name) == 0 || (strlen(name) >= 4 && strncmp(text_of(peer, "id"), name, strlen(name)) == 0);
+}
+
+struct sum {
+    size_t meant, done;
+    uint64_t got, gave, total, rounds_before;
+    char error[64];
+};
+
+static struct sum sum_up(const json_t *answer, const char *name)
+{
+    struct sum s = {0};
+    size_t i;
+    json_t *p;
+    json_array_foreach(json_object_get(answer, "peers"), i, p)
+    {
+        if (!is_meant(p, name))
+            continue;
+        s.meant++;
+        s.got += (uint64_t)number_of(p, "changesReceived");
+        s.gave += (uint64_t)number_of(p, "changesSent");
+        s.total += (uint64_t)(number_of(p, "changesReceived") + number_of(p, "changesSent") + number_of(p, "changesToReceive") + number_of(p, "changesToSend"));
+        s.rounds_before += (uint64_t)number_of(p, "rounds");
+        s.done += json_is_true(json_object_get(p, "connected")) && strcmp(text_of(p, "phase"), "in step") == 0 && json_is_true(json_object_get(p, "settled"));
+        if (text_of(p, "lastError")[0] != '\0')
+            snprintf(s.error, sizeof s.error, "%s", text_of(p, "lastError"));
+    }
+    return s;
+}
+
+static void say_done(struct fm_cmd *cmd, const struct sum *s, const char *name, uint64_t ms)
+{
+    if (cmd->json) {
+        json_t *out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "type", "summary", "peer", name != NULL ? name : "", "got", (json_int_t)s->got, "gave",
+                                (json_int_t)s->gave, "milliseconds", (json_int_t)ms, "inStep", s->meant > 0 && s->done == s->meant);
+        fm_say_json(out);
+        json_decref(out);
+    } else {
+        printf("%-22s got %llu, gave %llu   %s in %llu.%03llu s\n", name != NULL ? name : "all peers", (unsigned long long)s->got,
+               (unsigned long long)s->gave, s->done == s->meant ? "in step" : "stopped", (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
+    }
+}
+
+static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
+{
+    struct fm_progress progress;
+    uint64_t began = fm_steady_ms();
+    struct sum s = {0};
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    fm_progress_init(&progress, cmd, name != NULL ? name : "sync");
+    for (;;) {
+        json_t *answer;
+        int code = fm_cmd_call(cmd, json_pack("{s:s}", "op", "peers"), &answer);
+        if (code != FM_EXIT_DONE)
+            return code;
+        s = sum_up(answer, name);
+        json_decref(answer);
+        fm_progress_at(&progress, s.got + s.gave, s.total);
+        if (s.meant > 0 && s.done == s.meant)
+            break;
+        if (stopped != 0 || fm_steady_ms() - began > timeout_ms)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL); /* asks again; the node does the waiting */
+    }
+    fm_progress_end(&progress);
+    say_done(cmd, &s, name, fm_steady_ms() - began);
+    if (stopped != 0) {
+        fm_say_talk(cmd, "stopped. Nothing is lost: what was taken in is kept, the rest continues next time.\n");
+        return 128 + stopped;
+    }
+    if (s.done != s.meant || s.meant == 0) {
+        char what[200];
+        snprintf(what, sizeof what, "%.60s is not in step after %llu s%s%.60s", name != NULL ? name : "a peer", (unsigned long long)(timeout_ms / 1000),
+                 s.error[0] != '\0' ? ": " : "", s.error);
+        return fm_say_error(cmd, s.error[0] != '\0' ? s.error : "peer-unreachable", what, NULL, "fieldmesh peers");
+    }
+    return FM_EXIT_DONE;
+}
+
+int fm_cmd_sync(struct fm_cmd *cmd)
+{
+    const char *peer = cmd->arg_count > 0 ? cmd->args[0] : NULL, *timeout = fm_cmd_value(cmd, "timeout", 0), *at;
+    char name[FM_NAME_BYTES_MAX + 1];
+    bool dialled = peer != NULL && (at = strrchr(peer, '@')) != NULL;
+    json_t *answer;
+    if (dialled)
+        snprintf(name, sizeof name, "%.*s", (int)(at - peer), peer);
+    else if (peer != NULL)
+        snprintf(name, sizeof name, "%s", peer);
+    json_t *call = json_pack("{s:s}", "op", dialled ? "connect" : "sync");
+    if (peer != NULL)
+        json_object_set_new(call, "peer", json_string(peer));
+    int code = fm_cmd_call(cmd, call, &answer);
+    if (code != FM_EXIT_DONE)
+        return code;
+    json_decref(answer);
+    if (fm_cmd_has(cmd, "wait"))
+        code = wait_for(cmd, peer != NULL ? name : NULL, timeout != NULL ? strtoull(timeout, NULL, 10) * 1000 : 300000);
+    if (dialled && fm_cmd_has(cmd, "leave")) {
+        int left = fm_cmd_call(cmd, json_pack("{s:s, s:s}", "op", "disconnect", "peer", name), &answer);
+        if (left == FM_EXIT_DONE)
+            json_decref(answer);
+        code = code != FM_EXIT_DONE ? code : left;
+    }
+    return code;
+}
