@@ -1,0 +1,534 @@
+/* Sessions: who is connected, what came in goes to the message's own file, and at the end of a turn everything that is due
+ * goes out (DESIGN.md section 6, docs/WIRE-sessions.md). */
+#include "replication/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "replication/error.h"
+
+struct fm_sessions *fm_sessions_new(void)
+{
+    struct fm_sessions *all = calloc(1, sizeof *all);
+    if (all == NULL)
+        return NULL;
+    all->receipts = fm_receipts_new();
+    if (all->receipts == NULL) {
+        free(all);
+        return NULL;
+    }
+    return all;
+}
+
+static void session_free(struct fm_session *s)
+{
+    fm_reach_fini(s);
+    free(s);
+}
+
+void fm_sessions_free(struct fm_sessions *all)
+{
+    if (all == NULL)
+        return;
+    for (size_t i = 0; i < all->count; i++)
+        session_free(all->peers[i]);
+    fm_receipts_free(all->receipts);
+    free(all->streams);
+    free(all->sorted);
+    free(all);
+}
+
+struct fm_session *fm_session_find(const struct fm_repl *r, uint32_t conn)
+{
+    for (size_t i = 0; i < r->sessions->count; i++) {
+        if (r->sessions->peers[i]->conn == conn)
+            return r->sessions->peers[i];
+    }
+    return NULL;
+}
+
+static void session_remove(struct fm_repl *r, struct fm_session *s)
+{
+    struct fm_sessions *all = r->sessions;
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->peers[i] == s) {
+            all->peers[i] = all->peers[--all->count];
+            all->peers[all->count] = NULL;
+            session_free(s);
+            return;
+        }
+    }
+    assert(!"session");
+}
+
+int fm_message_open(struct fm_walk *w, struct fm_span message, enum fm_message_kind kind, uint32_t items)
+{
+    uint64_t number = 0;
+    fm_walk_init(w, message, (uint32_t)message.len); /* a value takes a byte at least */
+    int rc = fm_walk_array_of(w, items);
+    if (rc == FM_OK)
+        rc = fm_walk_uint(w, &number, UINT8_MAX);
+    return rc == FM_OK && number != (uint64_t)kind ? FM_EFORMAT : rc;
+}
+
+/* --- what a session does to its peer --- */
+
+int fm_session_send(struct fm_repl *r, struct fm_session *s, const struct fm_pack *p)
+{
+    if (p->error != FM_OK)
+        return p->error;
+    s->info.bytes_sent += p->buf->len;
+    s->out_at = r->event->steady_ms;
+    return fm_emit_send(r, s->conn, fm_buf_span(p->buf));
+}
+
+int fm_session_refuse(struct fm_repl *r, struct fm_session *s, const char *reason)
+{
+    struct fm_action report = {.report = FM_REPORT_REFUSED, .conn = s->conn, .reason = reason};
+    return fm_emit_report(r, &report);
+}
+
+static bool is(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+/* Ends the session. A peer that was greeted learns why, unless it is gone anyway. */
+static int session_drop(struct fm_repl *r, struct fm_session *s, const char *reason)
+{
+    uint32_t conn = s->conn;
+    int rc = FM_OK;
+    if (s->greeted && !is(reason, "idle") && !is(reason, "stalled") && !is(reason, "replaced") && !is(reason, "bye"))
+        rc = fm_bye_send(r, s, reason);
+    session_remove(r, s);
+    return rc != FM_OK ? rc : fm_emit_drop(r, conn, reason);
+}
+
+void fm_session_strike(struct fm_session *s, const char *reason)
+{
+    if (++s->strikes >= FM_STRIKES_MAX)
+        s->drop = reason;
+}
+
+int fm_session_blame(struct fm_repl *r, struct fm_session *s, int refused)
+{
+    if (refused == FM_EORDER || refused == FM_EGRANT) {
+        s->ask_again = true; /* no fault: asked for again, in order */
+        return FM_OK;
+    }
+    if (refused == FM_ESIGNATURE) {
+        uint64_t now = r->event->steady_ms;
+        if (now - s->bad_since >= 1000) {
+            s->bad_since = now;
+            s->bad_verifies = 0;
+        }
+        if (++s->bad_verifies > FM_BAD_VERIFIES_PER_S_MAX)
+            fm_session_strike(s, "bad-signatures");
+    } else if (refused == FM_EFORMAT || refused == FM_EFOREIGN) {
+        fm_session_strike(s, "bad-sets"); /* limits and newer formats are no lies */
+    }
+    if (s->blamed)
+        return FM_OK;
+    s->blamed = true;
+    return fm_session_refuse(r, s, fm_error_code(refused));
+}
+
+/* --- phases --- */
+
+void fm_session_begin_have(struct fm_repl *r, struct fm_session *s)
+{
+    (void)r;
+    fm_reach_reset(s);
+    s->phase = FM_PEER_SYNCING;
+    s->have_due = s->told = true;
+    s->have_in = s->settled = s->ladders_due = s->ask_again = false;
+    s->ladders_open = 0;
+    s->end_sent = s->end_in = s->end_wanted = false;
+    if (!s->hello_in)
+        s->hello_due = false; /* this round serves as well */
+}
+
+void fm_session_in_step(struct fm_repl *r, struct fm_session *s)
+{
+    s->phase = FM_PEER_IN_STEP;
+    s->info.rounds++;
+    s->info.changes_to_send = s->info.changes_to_receive = 0;
+    s->stepped = s->told = true;
+    s->statements_due = false;
+    s->moved_at = r->event->steady_ms;
+}
+
+static void begin_hello(struct fm_session *s)
+{
+    s->phase = FM_PEER_HELLO;
+    s->hello_due = s->told = true;
+    s->hello_sent = s->hello_in = false;
+    s->ask_again = false;
+}
+
+/* --- coming and going --- */
+
+/* Two nodes that connect to each other at the same time both see two connections: both keep the one that the lower
+ * transport key opened. Otherwise the newer one replaces the older, which may be half dead. */
+static bool older_stays(const struct fm_repl *r, const struct fm_session *old, bool initiator)
+{
+    if (old->initiator == initiator || r->event->steady_ms - old->up_at >= FM_TWIN_MS)
+        return false;
+    bool lower = fm_id_cmp(&r->self.transport, &old->transport) < 0;
+    return old->initiator == lower;
+}
+
+static const char *stranger(const struct fm_repl *r, const struct fm_key *transport)
+{
+    for (size_t i = 0; i < fm_authority_member_count(r->authority); i++) {
+        struct fm_member member;
+        fm_authority_member(r->authority, i, r->epoch, &member);
+        if (fm_id_eq(&member.transport, transport))
+            return "peer-revoked";
+    }
+    return "no-grant";
+}
+
+static bool joined(const struct fm_repl *r)
+{
+    static const struct fm_grant_id none;
+    return !fm_id_eq(&r->self.grant, &none);
+}
+
+int fm_session_up(struct fm_repl *r, uint32_t conn, const struct fm_key *transport, bool initiator)
+{
+    struct fm_sessions *all = r->sessions;
+    if (!joined(r))
+        return fm_emit_drop(r, conn, "not-joined");
+    if (fm_id_eq(transport, &r->self.transport))
+        return fm_emit_drop(r, conn, "self");
+    const struct fm_grant *grant = fm_authority_by_transport(r->authority, transport, r->epoch);
+    if (grant == NULL)
+        return fm_emit_drop(r, conn, stranger(r, transport));
+    for (size_t i = 0; i < all->count; i++) {
+        struct fm_session *old = all->peers[i];
+        if (old->conn == conn) {
+            session_remove(r, old); /* the shell used the number again */
+            break;
+        }
+        if (!fm_id_eq(&old->transport, transport))
+            continue;
+        if (older_stays(r, old, initiator))
+            return fm_emit_drop(r, conn, "replaced");
+        int rc = session_drop(r, old, "replaced");
+        if (rc != FM_OK)
+            return rc;
+        break;
+    }
+    if (all->count == FM_PEERS_MAX)
+        return fm_emit_drop(r, conn, "too-many-peers");
+    struct fm_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return FM_ENOMEM;
+    s->conn = conn;
+    s->initiator = initiator;
+    s->transport = *transport;
+    s->author = grant->author;
+    s->grant = grant->id;
+    s->phase = FM_PEER_HELLO;
+    s->up_at = s->in_at = s->out_at = s->moved_at = r->event->steady_ms;
+    s->hello_due = initiator;
+    s->told = true;
+    all->peers[all->count++] = s;
+    return FM_OK;
+}
+
+int fm_session_down(struct fm_repl *r, uint32_t conn)
+{
+    struct fm_session *s = fm_session_find(r, conn);
+    if (s != NULL)
+        session_remove(r, s);
+    return FM_OK;
+}
+
+int fm_session_sync(struct fm_repl *r, uint32_t conn)
+{
+    struct fm_session *s = fm_session_find(r, conn);
+    if (s != NULL && s->phase == FM_PEER_IN_STEP)
+        begin_hello(s);
+    return FM_OK;
+}
+
+/* --- receiving --- */
+
+static int dispatch(struct fm_repl *r, struct fm_session *s, struct fm_span message, const char **why)
+{
+    static int (*const receivers[])(struct fm_repl *, struct fm_session *, struct fm_span, const char **) = {
+        [FM_MSG_HELLO] = fm_hello_receive, [FM_MSG_HAVE] = fm_have_receive, [FM_MSG_LADDER] = fm_ladder_receive,
+        [FM_MSG_PLAN] = fm_plan_receive, [FM_MSG_DATA] = fm_data_receive, [FM_MSG_ACK] = fm_ack_receive,
+        [FM_MSG_END] = fm_end_receive, [FM_MSG_STATEMENTS] = fm_statements_receive, [FM_MSG_PING] = fm_ping_receive,
+        [FM_MSG_PONG] = fm_pong_receive, [FM_MSG_BYE] = fm_bye_receive,
+    };
+    struct fm_walk w;
+    uint32_t items;
+    uint64_t kind = 0;
+    *why = "bad-message";
+    if (message.len > FM_MESSAGE_BYTES_MAX)
+        return FM_OK;
+    fm_walk_init(&w, message, 2);
+    if (fm_walk_array(&w, &items) != FM_OK || fm_walk_uint(&w, &kind, UINT8_MAX) != FM_OK || kind < FM_MSG_HELLO ||
+        kind > FM_MSG_BYE)
+        return FM_OK;
+    if (!s->greeted && kind != FM_MSG_HELLO && kind != FM_MSG_BYE)
+        return FM_OK; /* who it is comes first */
+    *why = NULL;
+    if (kind != FM_MSG_PING && kind != FM_MSG_PONG)
+        s->moved_at = r->event->steady_ms;
+    return receivers[kind](r, s, message, why);
+}
+
+int fm_session_receive(struct fm_repl *r, uint32_t conn, struct fm_span message)
+{
+    struct fm_session *s = fm_session_find(r, conn);
+    const char *why = NULL;
+    if (s == NULL)
+        return FM_OK; /* dropped already; what was on its way does not count */
+    const struct fm_grant *grant = fm_authority_by_transport(r->authority, &s->transport, r->epoch);
+    if (grant == NULL)
+        return session_drop(r, s, "peer-revoked");
+    s->grant = grant->id;
+    s->in_at = r->event->steady_ms;
+    s->info.bytes_received += message.len;
+    s->blamed = false;
+    int rc = dispatch(r, s, message, &why);
+    if (rc != FM_OK)
+        return rc;
+    if (why == NULL)
+        why = s->drop;
+    return why == NULL ? FM_OK : session_drop(r, s, why);
+}
+
+void fm_session_note_set(struct fm_repl *r, const struct fm_set_meta *set, uint32_t from)
+{
+    struct fm_sessions *all = r->sessions;
+    const struct fm_stream_row *row = fm_vector_find(r->vector, &set->stream);
+    uint32_t slot = 0;
+    if (set->stream.lane == FM_LANE_MEMBERSHIP) {
+        all->recheck = true;
+        fm_receipt_forget(r);
+    }
+    all->noted = true;
+    if (all->count == 0 || row == NULL)
+        return;
+    if (fm_reach_slot(r, &set->stream, &slot) != FM_OK) {
+        all->no_memory = true;
+        return;
+    }
+    for (size_t i = 0; i < all->count; i++) {
+        struct fm_session *s = all->peers[i];
+        struct fm_reach *reach = fm_reach_at(r, s, slot);
+        int rc = reach == NULL ? FM_ENOMEM : FM_OK;
+        if (rc == FM_OK && s->conn == from) {
+            fm_reach_raise(row, reach, set->sequence);
+            if (row->fork_sequence != 0 && set->sequence >= row->fork_sequence)
+                rc = fm_reach_skip(s, set->arrival);
+        } else if (rc == FM_OK && (s->settled || s->hello_sent)) {
+            rc = fm_reach_note(r, s, slot, set); /* before that, HAVE will look at the vector */
+        }
+        if (reach != NULL)
+            reach->equal = false;
+        all->no_memory = all->no_memory || rc != FM_OK;
+    }
+}
+
+/* --- sending, at the end of a turn --- */
+
+static bool lane0_pending(const struct fm_session *s)
+{
+    for (size_t i = 0; i < s->queue_count; i++) {
+        if (s->queue[i].lane == FM_LANE_MEMBERSHIP)
+            return true;
+    }
+    return false;
+}
+
+static int settle(struct fm_repl *r, struct fm_session *s)
+{
+    uint64_t changes, sets, now = r->event->steady_ms;
+    int rc = s->ladders_due ? fm_ladder_send(r, s) : FM_OK;
+    if (rc != FM_OK || s->settled || !s->have_in)
+        return rc;
+    if (s->ladders_open > 0 && now - s->have_at < FM_SESSION_PING_MS)
+        return FM_OK; /* without an answer: send from the start */
+    rc = fm_reach_settle(r, s, &changes, &sets);
+    if (rc != FM_OK)
+        return rc;
+    s->settled = true;
+    return sets > 0 ? fm_plan_send(r, s, changes, sets) : FM_OK;
+}
+
+static bool statements_wanted(const struct fm_repl *r, const struct fm_session *s)
+{
+    if (s->phase == FM_PEER_SYNCING)
+        return s->statements_due;
+    if (fm_receipt_stamp(r) <= s->statements_stamp)
+        return false;
+    return s->stepped || r->event->steady_ms - s->statements_at >= FM_RECEIPT_INTERVAL_MS;
+}
+
+static int push(struct fm_repl *r, struct fm_session *s)
+{
+    int rc = FM_OK;
+    if (s->queue_count > 0)
+        rc = fm_data_push(r, s, FM_LANE_MEMBERSHIP);
+    if (rc == FM_OK && s->phase == FM_PEER_SYNCING && statements_wanted(r, s) && !lane0_pending(s))
+        rc = fm_statements_send(r, s);
+    if (rc == FM_OK && s->queue_count > 0)
+        rc = fm_data_push(r, s, FM_LANE_RECORDS);
+    if (rc != FM_OK || s->queue_count > 0 || s->acked != s->data_out)
+        return rc;
+    bool again = s->end_wanted || (s->end_in && s->end_sent && s->data_in != s->end_in_at);
+    if (s->phase == FM_PEER_SYNCING && !s->statements_due && (!s->end_sent || s->data_out != s->end_out_at || again))
+        rc = fm_end_send(r, s);
+    else if (s->phase == FM_PEER_IN_STEP && s->end_wanted)
+        rc = fm_end_send(r, s);
+    return rc == FM_OK ? fm_end_decide(r, s) : rc;
+}
+
+/* Whatever is due goes out, in the order a peer can use it. */
+static int pump(struct fm_repl *r, struct fm_session *s)
+{
+    uint64_t now = r->event->steady_ms;
+    int rc = s->ack_due ? fm_ack_send(r, s) : FM_OK;
+    if (rc == FM_OK && s->pong_due)
+        rc = fm_ping_send(r, s, FM_MSG_PONG);
+    if (rc == FM_OK && s->phase == FM_PEER_IN_STEP && s->ask_again && now - s->asked_at >= FM_SESSION_PING_MS) {
+        s->asked_at = now;
+        begin_hello(s);
+    }
+    if (rc == FM_OK && s->hello_due) {
+        rc = fm_hello_send(r, s);
+        if (rc == FM_OK && s->hello_in)
+            rc = fm_hello_judge(r, s);
+    }
+    if (rc != FM_OK || s->phase == FM_PEER_HELLO)
+        return rc;
+    /* Deciding on END may open another round of HAVE. */
+    for (int pass = 0; rc == FM_OK && pass < 2; pass++) {
+        if (s->have_due)
+            rc = fm_have_send(r, s);
+        if (rc == FM_OK)
+            rc = settle(r, s);
+        if (rc == FM_OK && s->settled)
+            rc = push(r, s);
+        if (!s->have_due)
+            break;
+    }
+    return rc;
+}
+
+/* One receipt when a session comes in step, and one a minute while any is, if there is something new to say. */
+static int receipts(struct fm_repl *r)
+{
+    struct fm_sessions *all = r->sessions;
+    uint64_t now = r->event->steady_ms;
+    bool stepped = false, live = false;
+    int rc = FM_OK;
+    for (size_t i = 0; i < all->count; i++) {
+        stepped = stepped || all->peers[i]->stepped;
+        live = live || all->peers[i]->phase == FM_PEER_IN_STEP;
+    }
+    if (stepped || (live && all->noted && now - all->receipt_at >= FM_RECEIPT_INTERVAL_MS)) {
+        all->noted = false;
+        if (fm_receipt_stale(r)) {
+            all->receipt_at = now;
+            rc = fm_receipt_issue(r);
+        }
+    }
+    for (size_t i = 0; rc == FM_OK && i < all->count; i++) {
+        struct fm_session *s = all->peers[i];
+        if (s->phase == FM_PEER_IN_STEP && statements_wanted(r, s))
+            rc = fm_statements_send(r, s);
+        if (fm_receipt_stamp(r) <= s->statements_stamp || s->phase != FM_PEER_IN_STEP)
+            s->stepped = false;
+    }
+    return rc;
+}
+
+static int drop_revoked(struct fm_repl *r)
+{
+    struct fm_sessions *all = r->sessions;
+    if (all->recheck)
+        fm_receipt_epoch_again(r);
+    all->recheck = false;
+    all->epoch_seen = r->epoch;
+    for (size_t i = all->count; i-- > 0;) {
+        struct fm_session *s = all->peers[i];
+        if (fm_authority_by_transport(r->authority, &s->transport, r->epoch) != NULL)
+            continue;
+        int rc = session_drop(r, s, "peer-revoked");
+        if (rc != FM_OK)
+            return rc;
+    }
+    return FM_OK;
+}
+
+static int tell(struct fm_repl *r)
+{
+    for (size_t i = 0; i < r->sessions->count; i++) {
+        struct fm_session *s = r->sessions->peers[i];
+        if (!s->told)
+            continue;
+        s->told = false;
+        struct fm_action report = {.report = FM_REPORT_PEER, .conn = s->conn};
+        int rc = fm_emit_report(r, &report);
+        if (rc != FM_OK)
+            return rc;
+    }
+    return FM_OK;
+}
+
+int fm_session_turn_end(struct fm_repl *r)
+{
+    struct fm_sessions *all = r->sessions;
+    int rc = all->no_memory ? FM_ENOMEM : FM_OK;
+    if (rc == FM_OK && (all->recheck || all->epoch_seen != r->epoch))
+        rc = drop_revoked(r);
+    for (size_t i = 0; rc == FM_OK && i < all->count; i++)
+        rc = pump(r, all->peers[i]);
+    if (rc == FM_OK)
+        rc = receipts(r);
+    return rc == FM_OK ? tell(r) : rc;
+}
+
+int fm_session_tick(struct fm_repl *r)
+{
+    uint64_t now = r->event->steady_ms;
+    for (size_t i = r->sessions->count; i-- > 0;) {
+        struct fm_session *s = r->sessions->peers[i];
+        int rc = FM_OK;
+        if (now - s->in_at >= FM_SESSION_IDLE_MS)
+            rc = session_drop(r, s, "idle");
+        else if (s->phase != FM_PEER_IN_STEP && now - s->moved_at >= FM_STALL_MS)
+            rc = session_drop(r, s, "stalled");
+        else if (s->greeted && !s->ping_sent && now - s->in_at >= FM_SESSION_PING_MS)
+            rc = fm_ping_send(r, s, FM_MSG_PING);
+        if (rc != FM_OK)
+            return rc;
+    }
+    return FM_OK;
+}
+
+/* --- questions --- */
+
+size_t fm_repl_peer_count(const struct fm_repl *r)
+{
+    return r->sessions->count;
+}
+
+void fm_repl_peer(const struct fm_repl *r, size_t i, struct fm_peer_info *out)
+{
+    assert(i < r->sessions->count);
+    const struct fm_session *s = r->sessions->peers[i];
+    *out = s->info;
+    out->conn = s->conn;
+    out->author = s->author;
+    out->grant = s->grant;
+    out->phase = s->phase;
+    out->initiator = s->initiator;
+}
