@@ -67,12 +67,12 @@ static int custody_of(struct fm_repl *r, const struct fm_stream_row *row, uint64
         *recorded = row->tips[0].changes;
         return covered_chain(r, row, at_hub);
     }
-    struct fm_cursor cursor;
+    struct fm_paging paging;
     const struct fm_set_meta *set;
     int rc;
     *recorded = *at_hub = 0;
-    fm_cursor_init(&cursor, &row->stream, 1);
-    while ((rc = fm_cursor_next(r, &cursor, &set)) == FM_OK) {
+    fm_paging_init(&paging, &row->stream, 1);
+    while ((rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
         *recorded += set->change_count;
         *at_hub += fm_repl_at_hub(r, set) ? set->change_count : 0;
     }

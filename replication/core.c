@@ -61,7 +61,7 @@ static int by_arrival(const void *x, const void *y)
 static int load_authority(struct fm_repl *r)
 {
     struct fm_set_meta *sets = NULL;
-    struct fm_cursor cursor;
+    struct fm_paging paging;
     size_t count = 0, cap = 0;
     int rc = FM_OK;
     for (size_t i = 0; rc == FM_OK && i < fm_vector_count(r->vector); i++) {
@@ -69,8 +69,8 @@ static int load_authority(struct fm_repl *r)
         const struct fm_set_meta *set;
         if (row->stream.lane != FM_LANE_MEMBERSHIP)
             continue;
-        fm_cursor_init(&cursor, &row->stream, 1);
-        while (rc == FM_OK && (rc = fm_cursor_next(r, &cursor, &set)) == FM_OK) {
+        fm_paging_init(&paging, &row->stream, 1);
+        while (rc == FM_OK && (rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
             if (count == cap) {
                 cap = cap == 0 ? 64 : 2 * cap;
                 struct fm_set_meta *more = realloc(sets, cap * sizeof *sets);

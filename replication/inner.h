@@ -68,17 +68,17 @@ int fm_judge_keys(struct fm_repl *r); /* data keys came: unreadable sets are tri
 int fm_judge_apply(struct fm_repl *r, const struct fm_set_meta *meta, uint8_t verdict);
 
 /* All sets of a stream in key order, page by page. */
-#define FM_CURSOR_PAGE 32
-struct fm_cursor {
+#define FM_PAGING_SETS 32
+struct fm_paging {
     struct fm_stream stream;
     uint64_t from; /* sequence the next page starts at */
     size_t at, count;
     bool last;
-    struct fm_set_meta page[FM_CURSOR_PAGE];
+    struct fm_set_meta page[FM_PAGING_SETS];
 };
-void fm_cursor_init(struct fm_cursor *c, const struct fm_stream *stream, uint64_t from);
+void fm_paging_init(struct fm_paging *p, const struct fm_stream *stream, uint64_t from);
 /* FM_ENOTFOUND at the end. */
-int fm_cursor_next(struct fm_repl *r, struct fm_cursor *c, const struct fm_set_meta **out);
+int fm_paging_next(struct fm_repl *r, struct fm_paging *p, const struct fm_set_meta **out);
 
 /* --- touch.c, head.c --- */
 struct fm_touch *fm_touch_new(void);

@@ -81,15 +81,15 @@ int fm_judge_apply(struct fm_repl *r, const struct fm_set_meta *held, uint8_t ve
 
 int fm_judge_author(struct fm_repl *r, const struct fm_key *author)
 {
-    struct fm_cursor cursor;
+    struct fm_paging paging;
     for (size_t i = 0; i < fm_vector_count(r->vector); i++) {
         const struct fm_stream_row *row = fm_vector_at(r->vector, i);
         const struct fm_set_meta *set;
         if (!fm_id_eq(&row->stream.author, author))
             continue;
-        fm_cursor_init(&cursor, &row->stream, 1);
+        fm_paging_init(&paging, &row->stream, 1);
         int rc;
-        while ((rc = fm_cursor_next(r, &cursor, &set)) == FM_OK) {
+        while ((rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
             uint8_t verdict;
             if (set->verdict != FM_COUNTED && set->verdict != FM_QUARANTINED)
                 continue; /* void is for ever; unreadable until the key comes */
@@ -122,15 +122,15 @@ int fm_judge_stale(struct fm_repl *r)
 
 int fm_judge_keys(struct fm_repl *r)
 {
-    struct fm_cursor cursor;
+    struct fm_paging paging;
     for (size_t i = 0; i < fm_vector_count(r->vector); i++) {
         const struct fm_stream_row *row = fm_vector_at(r->vector, i);
         const struct fm_set_meta *set;
         if (row->stream.lane != FM_LANE_RECORDS)
             continue;
-        fm_cursor_init(&cursor, &row->stream, 1);
+        fm_paging_init(&paging, &row->stream, 1);
         int rc;
-        while ((rc = fm_cursor_next(r, &cursor, &set)) == FM_OK) {
+        while ((rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
             rc = set->verdict == FM_UNREADABLE ? fm_intake_again(r, set) : FM_OK;
             if (rc != FM_OK)
                 return rc;
