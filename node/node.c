@@ -57,6 +57,8 @@ static int step(struct fm_node *n, struct fm_event *event)
 
 int fm_node_begin(struct fm_node *n)
 {
+    if (n->in_turn && fm_outbox_error(n->outbox) != FM_OK)
+        fm_node_commit(n); /* a turn that failed and was left: its error was told */
     assert(!n->in_turn);
     if (n->repl == NULL)
         return FM_ESTORE; /* an earlier turn left it unusable */
@@ -208,9 +210,8 @@ static int core_turn(struct fm_node *n, bool opening)
         rc = fm_store_commit(n->store);
     else
         fm_store_abort(n->store);
-    if (rc != FM_OK) {
+    if (rc != FM_OK)
         core_drop(n);
-    }
     return rc;
 }
 
