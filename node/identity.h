@@ -21,6 +21,8 @@ int fm_identity_create(struct fm_identity *out, const struct fm_paths *paths);
 int fm_identity_load(struct fm_identity *out, const struct fm_paths *paths);
 int fm_identity_save_mesh(const struct fm_identity *id, const struct fm_paths *paths); /* mesh, root, grant */
 int fm_identity_create_root(struct fm_identity *id, const struct fm_paths *paths);     /* root seed; sets mesh and root */
+/* The root secret as the key folder holds it now; gone from *id if it is gone there. 0, FM_ENOTFOUND, FM_EKEY, FM_EIO. */
+int fm_identity_reload_root(struct fm_identity *id, const struct fm_paths *paths);
 void fm_identity_wipe(struct fm_identity *id);
 /* Key folder's open counter: read, and stepped by one (synced). */
 int fm_identity_counter_step(const struct fm_paths *paths, uint64_t *before);
@@ -28,13 +30,19 @@ int fm_identity_counter_step(const struct fm_paths *paths, uint64_t *before);
 void fm_identity_machine(uint8_t out[16]);
 
 /* Root-signed sets: the root is an author with its own lane-0 stream; its sequence lives beside its secret (keys/root.tip).
- * Appends one set with these acts to out. 0, FM_ENOTFOUND (no root secret here), FM_EIO. */
+ * Appends one set with these acts to out; the secret is read from the folder each time (it may be on a stick). 0,
+ * FM_ENOTFOUND (no root secret here), FM_EKEY (secret or tip damaged, or another mesh's), FM_ELIMIT, FM_EIO. */
 int fm_root_sign(struct fm_buf *out, struct fm_identity *id, const struct fm_paths *paths, const struct fm_crypto *crypto,
                  const struct fm_act *const *acts, size_t count, uint64_t now_ms);
+/* The last set that was signed (appended). Take it in before signing another: a crash may have kept it from the store, and
+ * nothing of the root could be held behind the hole. 0, FM_ENOTFOUND (none yet), FM_EKEY, FM_EIO. */
+int fm_root_last(struct fm_buf *out, const struct fm_paths *paths);
+int fm_root_tip_create(const struct fm_paths *paths); /* for create_root: sequence 0 */
 
-/* Request file: "fieldmesh request 1\n" + base64 of a msgpack array [author, transport, box, name, role], signed by author.
- * Grant file: "fieldmesh grant 1\n" + base64 of msgpack [mesh id, root key, grant id, [set bytes, …]] (all lane-0 sets that
- * the coordinator holds, in arrival order). WIRE.md has both byte for byte. */
+/* Request file: "fieldmesh request 1\n" + base64 of msgpack [bin content, bin signature by author over its hash], content
+ * [author, transport, box, name, role]. Grant file: "fieldmesh grant 1\n" + base64 of msgpack [bin content, bin check],
+ * content [mesh id, root key, grant id, [set bytes, …]] (all lane-0 sets that the coordinator holds, in arrival order),
+ * check = BLAKE2b-128 over content. WIRE.md has both byte for byte. FM_ENEWER: of a later version. */
 struct fm_request {
     struct fm_key author, transport, box;
     char name[FM_NAME_BYTES_MAX + 1];
