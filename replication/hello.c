@@ -72,7 +72,8 @@ static int fill(struct fm_repl *r, struct fm_hello *out)
         return rc;
     out->protocol = FM_PROTOCOL;
     memcpy(out->mesh, r->self.mesh.b, sizeof out->mesh);
-    out->grant = r->self.grant;
+    const struct fm_grant *grant = fm_authority_current(r->authority, &r->self.author, r->epoch);
+    out->grant = grant != NULL ? grant->id : r->self.grant; /* the newest may have come after we were started */
     out->store = r->self.store;
     rc = fm_repl_digest(r, &sets, &state);
     if (rc != FM_OK && rc != FM_EBUSY)

@@ -289,14 +289,23 @@ int fm_receipt_take(struct fm_repl *r, struct fm_span bytes, int *refused)
 
 /* --- our own --- */
 
+/* The grant we sign under: the newest that counts. NULL: what we say would not count. */
+static const struct fm_counting *own_grant(struct fm_repl *r)
+{
+    const struct fm_grant *grant = fm_authority_current(r->authority, &r->self.author, r->epoch);
+    return grant != NULL ? fm_receipt_counting(r, &grant->id, &r->self.author) : NULL;
+}
+
 static int own_sign(struct fm_repl *r, struct fm_statement *s, const struct fm_receipt_tip *tips, uint32_t count)
 {
+    const struct fm_counting *grant = own_grant(r);
+    assert(grant != NULL);
     struct fm_receipts *c = r->sessions->receipts;
     const struct fm_known *last = known_find(c, s->kind, &r->self.author, NULL);
     struct fm_buf buf;
     struct fm_statement signed_one;
     s->author = r->self.author;
-    s->grant = r->self.grant;
+    s->grant = grant->grant;
     s->store = r->self.store;
     s->counter = r->event->now_ms;
     if (last != NULL && last->counter >= s->counter)
@@ -369,7 +378,7 @@ bool fm_receipt_stale(struct fm_repl *r)
     struct fm_receipt_tip *tips;
     uint32_t count;
     uint8_t hash[32];
-    if (fm_receipt_counting(r, &r->self.grant, &r->self.author) == NULL)
+    if (own_grant(r) == NULL)
         return false; /* ours would not count */
     if (!c->own_known)
         return true;
@@ -387,7 +396,7 @@ int fm_receipt_issue(struct fm_repl *r)
     struct fm_statement s = {.kind = FM_RECEIPT};
     struct fm_receipt_tip *tips;
     uint32_t count;
-    if (fm_receipt_counting(r, &r->self.grant, &r->self.author) == NULL)
+    if (own_grant(r) == NULL)
         return FM_OK;
     int rc = collect(r, &tips, &count);
     if (rc != FM_OK)
@@ -400,7 +409,7 @@ int fm_receipt_issue(struct fm_repl *r)
 int fm_receipt_epoch(struct fm_repl *r, uint64_t epoch)
 {
     struct fm_statement s = {.kind = FM_EPOCH_NOTICE, .epoch = epoch};
-    const struct fm_counting *g = fm_receipt_counting(r, &r->self.grant, &r->self.author);
+    const struct fm_counting *g = own_grant(r);
     if (g == NULL)
         return FM_ENOTJOINED;
     if (g->role != FM_ROLE_COORDINATOR)

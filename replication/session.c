@@ -189,10 +189,11 @@ static const char *stranger(const struct fm_repl *r, const struct fm_key *transp
     return "no-grant";
 }
 
+/* Either is enough: the shell knows of its grant, or its grant is among the sets held. */
 static bool joined(const struct fm_repl *r)
 {
     static const struct fm_grant_id none;
-    return !fm_id_eq(&r->self.grant, &none);
+    return !fm_id_eq(&r->self.grant, &none) || fm_authority_current(r->authority, &r->self.author, r->epoch) != NULL;
 }
 
 int fm_session_up(struct fm_repl *r, uint32_t conn, const struct fm_key *transport, bool initiator)
@@ -270,7 +271,7 @@ static int dispatch(struct fm_repl *r, struct fm_session *s, struct fm_span mess
     *why = "bad-message";
     if (message.len > FM_MESSAGE_BYTES_MAX)
         return FM_OK;
-    fm_walk_init(&w, message, 2);
+    fm_walk_init(&w, message, (uint32_t)message.len);
     if (fm_walk_array(&w, &items) != FM_OK || fm_walk_uint(&w, &kind, UINT8_MAX) != FM_OK || kind < FM_MSG_HELLO ||
         kind > FM_MSG_BYE)
         return FM_OK;
