@@ -50,6 +50,7 @@ struct fm_store {
 void fm_sums_encode(uint8_t out[FM_SUMS_BYTES], const struct fm_sums *sums);
 int fm_sums_decode(struct fm_sums *out, struct fm_span body);
 int fm_sums_load(struct fm_store *s);  /* reads the row into now and kept */
+int fm_sums_rescue(struct fm_store *s); /* instead of a damaged row: the log's last arrival, fresh ids, else zeros */
 int fm_sums_write(struct fm_store *s); /* in the open transaction */
 void fm_sums_count_set(struct fm_sums *sums, uint8_t verdict, bool add);
 void fm_sums_count_version(struct fm_sums *sums, const struct fm_version *v, bool add);

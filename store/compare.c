@@ -45,6 +45,12 @@ static int order(const struct side *a, const struct side *b)
     return memcmp(a->key.data, b->key.data, a->key.len);
 }
 
+/* Ended or going on: not damaged. */
+static bool ended(int error)
+{
+    return error == FM_OK || error == FM_ENOTFOUND;
+}
+
 static int compare_table(struct fm_store *a, struct fm_store *b, enum fm_table table, struct fm_store_verify *v)
 {
     uint8_t room_x[FM_VALUE_VERSION_BYTES_MAX], room_y[FM_VALUE_VERSION_BYTES_MAX];
@@ -59,7 +65,7 @@ static int compare_table(struct fm_store *a, struct fm_store *b, enum fm_table t
     }
     step(&x);
     step(&y);
-    while (x.error == FM_OK || y.error == FM_OK) {
+    while ((x.error == FM_OK || y.error == FM_OK) && ended(x.error) && ended(y.error)) {
         int first = order(&x, &y);
         v->rows++;
         if (first < 0)

@@ -222,7 +222,9 @@ static int open_store(struct fm_store *s, const struct fm_store_options *o)
         error = fm_env_sync_dir(s->dir);
     if (error == FM_OK && is_new)
         error = fm_env_sync_parent(s->dir);
-    return error == FM_OK ? fm_sums_load(s) : error;
+    if (error == FM_OK)
+        error = fm_sums_load(s);
+    return error == FM_ECORRUPT && o->rescue ? fm_sums_rescue(s) : error;
 }
 
 int fm_store_open(struct fm_store **out, const struct fm_store_options *options, const struct fm_crypto *crypto,

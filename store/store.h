@@ -16,6 +16,7 @@ struct fm_store_options {
     size_t map_bytes;     /* 0: 16 GiB */
     bool create;          /* make it if there is none */
     bool force_fs;        /* also on NFS, CIFS, 9p, FUSE */
+    bool rescue;          /* also if the running numbers are damaged: to read the log, or clear_derived and reindex at once */
 };
 /* 0, FM_ENOTFOUND (none there and !create), FM_EBUSY, FM_ENEWER, FM_ECORRUPT, FM_ESTORE, FM_EDISKFULL, FM_ENOMEM.
  * crypto is borrowed: hash for row checks. A new store gets a fresh random store id and changes id. */

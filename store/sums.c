@@ -48,6 +48,29 @@ int fm_sums_load(struct fm_store *s)
     return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
 }
 
+int fm_sums_rescue(struct fm_store *s)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_txn *txn;
+    int error = fm_txn_read_begin(s, &txn);
+    if (error != FM_OK)
+        return error;
+    s->now = (struct fm_sums){.store_id = 0};
+    int rc = mdb_cursor_open(txn, s->dbi[FM_TABLE_LOG], &cursor);
+    if (rc == 0) {
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+        if (rc == 0 && key.mv_size == fm_keys_width(FM_TABLE_LOG))
+            s->now.arrival_last = fm_keys_read_number(fm_span(key.mv_data, key.mv_size));
+        mdb_cursor_close(cursor);
+    }
+    fm_txn_read_end(s);
+    s->now.store_id = fm_sums_fresh(s);
+    s->now.changes_id = fm_sums_fresh(s);
+    s->kept = s->now;
+    return rc == MDB_NOTFOUND ? FM_OK : fm_txn_error(s, rc);
+}
+
 int fm_sums_write(struct fm_store *s)
 {
     uint8_t body[FM_SUMS_BYTES];
