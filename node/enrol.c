@@ -32,15 +32,17 @@ static int armour(struct fm_buf *out, const char *first_line, struct fm_span byt
     return rc;
 }
 
-/* The first line's version may be one of the future: "fieldmesh grant 2". */
+/* The first line, whose number may be one of the future: "fieldmesh grant 2". len: without its end. */
 static int check_line(struct fm_span text, const char *line, size_t *len)
 {
-    size_t known = strlen(line) - 2; /* without version and newline */
-    *len = strlen(line) - 1;
-    if (text.len < *len + 1 || memcmp(text.data, line, known) != 0 || text.data[known] < '0' || text.data[known] > '9')
+    size_t known = strlen(line) - 2; /* without number and newline */
+    if (text.len < known || memcmp(text.data, line, known) != 0)
         return FM_EFORMAT;
-    bool ends = text.data[*len] == '\n' || text.data[*len] == '\r';
-    return ends && text.data[known] == (uint8_t)line[known] ? FM_OK : ends && text.data[known] == '0' ? FM_EFORMAT : FM_ENEWER;
+    for (*len = known; *len < text.len && text.data[*len] >= '0' && text.data[*len] <= '9';)
+        ++*len;
+    if (*len == known || *len == text.len || (text.data[*len] != '\n' && text.data[*len] != '\r') || text.data[known] == '0')
+        return FM_EFORMAT;
+    return *len == known + 1 && text.data[known] == (uint8_t)line[known] ? FM_OK : FM_ENEWER;
 }
 
 static int unarmour(struct fm_buf *out, const char *first_line, struct fm_span text)

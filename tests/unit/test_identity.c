@@ -516,6 +516,8 @@ static void test_grant_files_come_back(void **state)
     assert_int_equal(fm_grant_file_read(&f, in_dir("none")), FM_ENOTFOUND);
     assert_int_equal(fm_file_write(file, fm_span_str("fieldmesh grant 2\nAAAA"), 0644), FM_OK);
     assert_int_equal(fm_grant_file_read(&f, file), FM_ENEWER);
+    assert_int_equal(fm_file_write(file, fm_span_str("fieldmesh grant 10\nAAAA"), 0644), FM_OK);
+    assert_int_equal(fm_grant_file_read(&f, file), FM_ENEWER);
     static const char *const rubbish[] = {"", "fieldmesh grant 1", "fieldmesh grant 1\n", "fieldmesh grant 1\n\n", "fieldmesh grant 1\nkg==\n",
                                           "fieldmesh grant 1\n!", "fieldmesh grant 0\nAAAA", "fieldmesh grant 1x\nAAAA",
                                           "fieldmesh request 1\nAAAA", "fieldmesh grant 1\n3f////8="};
