@@ -59,7 +59,8 @@ static void port_sign(void *ctx, uint8_t signature[FM_SIGNATURE_BYTES], const ui
 }
 
 /* The one place that verifies; never in batches, whose rules differ (TRAPS C7). */
-static int port_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32], const struct fm_key *author)
+static int port_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32],
+                       const struct fm_key *author)
 {
     (void)ctx;
     return crypto_sign_verify_detached(signature, id, 32, author->b) == 0 ? FM_OK : FM_ESIGNATURE;
@@ -76,8 +77,8 @@ static int port_seal(void *ctx, struct fm_buf *out, struct fm_span plain, const 
         return rc;
     uint8_t *at = out->data + out->len;
     memcpy(at, nonce, NONCE_BYTES);
-    rc = crypto_aead_xchacha20poly1305_ietf_encrypt(at + NONCE_BYTES, NULL, plain.data, plain.len, bound.data, bound.len, NULL,
-                                                    nonce, key->b);
+    rc = crypto_aead_xchacha20poly1305_ietf_encrypt(at + NONCE_BYTES, NULL, plain.data, plain.len, bound.data, bound.len,
+                                                    NULL, nonce, key->b);
     assert(rc == 0); /* "always 0" by libsodium's manual */
     out->len += NONCE_BYTES + plain.len + TAG_BYTES;
     return FM_OK;
@@ -93,14 +94,16 @@ static int port_open(void *ctx, struct fm_buf *out, struct fm_span sealed, const
     if (rc != FM_OK)
         return rc;
     /* libsodium checks the tag before it writes a byte. */
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out->data + out->len, NULL, NULL, sealed.data + NONCE_BYTES,
-                                                   sealed.len - NONCE_BYTES, bound.data, bound.len, sealed.data, key->b) != 0)
+    rc = crypto_aead_xchacha20poly1305_ietf_decrypt(out->data + out->len, NULL, NULL, sealed.data + NONCE_BYTES,
+                                                    sealed.len - NONCE_BYTES, bound.data, bound.len, sealed.data, key->b);
+    if (rc != 0)
         return FM_EKEY;
     out->len += plain_len;
     return FM_OK;
 }
 
-/* Nobody signs here: the sealed key stands in a grant or a rotation, whose signature binds sender and purpose (TRAPS C10). */
+/* Nobody signs here: the sealed key stands in a grant or a rotation, whose signature binds sender and
+ * purpose (TRAPS C10). */
 static int port_box(void *ctx, uint8_t out[80], const struct fm_key *data_key, const struct fm_key *to)
 {
     (void)ctx;

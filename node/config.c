@@ -29,7 +29,8 @@ static void cut_comment(char *text)
         }
 }
 
-/* "a ; b" in quotes, with \" and \\ for the two, is taken as it stands. False: the closing quote is missing, or text follows. */
+/* "a ; b" in quotes, with \" and \\ for the two, is taken as it stands. False: the closing quote is
+ * missing, or text follows. */
 static bool unquote(char *value)
 {
     char *out = value, *in = value + 1;
@@ -173,22 +174,23 @@ static int write_text(struct fm_buf *out, const struct fm_config *c)
     uint64_t mib = (c->map_bytes == 0 ? MAP_BYTES_DEFAULT : c->map_bytes) >> 20;
     bool whole = mib % 1024 == 0;
     quote(value, c->name);
-    int rc = add(out, "; Written once by `fieldmesh init`; from here on it is yours. `fieldmesh config check` reads it over.\n\n"
-                      "[node]\nname = %s\nrole = %s                 ; camp, relay or coordinator\n\n", value, c->role);
+    int rc = add(out, "; Written once by `fieldmesh init`; from here on it is yours.\n"
+                      "; `fieldmesh config check` reads it over.\n\n[node]\nname = %s\nrole = %s                 ; camp, relay or coordinator\n\n", value, c->role);
     if (rc == FM_OK)
-        rc = add(out, "[net]\nlisten = %s\n; peers reached by address, tried in order: NODE@ADDRESS:PORT, NODE a name or fingerprint\n"
+        rc = add(out, "[net]\nlisten = %s\n; peers reached by address, tried in order; NODE is a name or fingerprint\n"
                       "; peer = Maiduguri hub@10.8.0.1:7717\n", c->listen[0] != '\0' ? c->listen : "0.0.0.0:7717");
     for (size_t i = 0; rc == FM_OK && i < c->peer_count; i++) {
         quote(value, c->peers[i]);
         rc = add(out, "peer = %s\n", value);
     }
     if (rc == FM_OK)
-        rc = add(out, "\n[http]\nlisten = %s                ; for tablets and browsers; or off\n\n", c->http[0] != '\0' ? c->http : "off");
+        rc = add(out, "\n[http]\nlisten = %s                ; for tablets and browsers; or off\n\n",
+                 c->http[0] != '\0' ? c->http : "off");
     if (rc == FM_OK)
         rc = add(out, "[store]\nsize = %llu%c                 ; room reserved for the map, not disk space used\n\n",
                  (unsigned long long)(whole ? mib / 1024 : mib), whole ? 'G' : 'M');
     if (rc == FM_OK)
-        rc = add(out, "[coordinator]\nauto_settle = %s        ; never, or disjoint (only on the node that the policy names)\n",
+        rc = add(out, "[coordinator]\nauto_settle = %s        ; never, or disjoint (on the node that the policy names)\n",
                  c->auto_settle ? "disjoint" : "never");
     return rc;
 }

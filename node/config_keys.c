@@ -107,7 +107,8 @@ static bool take_peer(struct fm_config_reader *r)
     char node[FM_NAME_BYTES_MAX + 1], endpoint[128];
     const char *at = strrchr(r->value, '@'); /* a name may hold one, an address never */
     size_t len = at == NULL ? 0 : (size_t)(at - r->value);
-    if (len == 0 || len > FM_NAME_BYTES_MAX || strlen(r->value) >= sizeof c->peers[0] || c->peer_count == FM_CONFIG_PEERS_MAX)
+    if (len == 0 || len > FM_NAME_BYTES_MAX || strlen(r->value) >= sizeof c->peers[0] ||
+        c->peer_count == FM_CONFIG_PEERS_MAX)
         return false;
     memcpy(node, r->value, len);
     node[len] = '\0';
@@ -262,7 +263,8 @@ int fm_config_keys_section(struct fm_config_reader *r, const char *name)
     if (r->section != NULL)
         return FM_OK;
     if (nearest != NULL)
-        (void)snprintf(r->why, r->why_len, "%s:%u: unknown section [%s]; did you mean [%s]?", r->file, r->line, name, nearest);
+        (void)snprintf(r->why, r->why_len, "%s:%u: unknown section [%s]; did you mean [%s]?", r->file, r->line, name,
+                       nearest);
     else
         (void)snprintf(r->why, r->why_len, "%s:%u: unknown section [%s]", r->file, r->line, name);
     return FM_EFORMAT;

@@ -53,8 +53,8 @@ static int unarmour(struct fm_buf *out, const char *first_line, struct fm_span t
         rc = fm_buf_reserve(out, text.len / 4 * 3 + 3);
     if (rc != FM_OK)
         return rc;
-    if (sodium_base642bin(out->data + out->len, out->cap - out->len, (const char *)text.data + line, text.len - line, "\r\n ", &len,
-                          NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+    if (sodium_base642bin(out->data + out->len, out->cap - out->len, (const char *)text.data + line, text.len - line,
+                          "\r\n ", &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return FM_EFORMAT;
     out->len += len;
     return FM_OK;
@@ -143,9 +143,11 @@ int fm_request_write(const char *file, const struct fm_request *request, const s
 /* A name is shown on the coordinator's terminal before anybody is trusted: no control characters (TESTING D15). */
 static bool is_showable(struct fm_span name)
 {
-    for (size_t i = 0; i < name.len; i++)
-        if (name.data[i] < 0x20 || name.data[i] == 0x7f || (name.data[i] == 0xc2 && i + 1 < name.len && name.data[i + 1] < 0xa0))
+    for (size_t i = 0; i < name.len; i++) {
+        bool c1 = name.data[i] == 0xc2 && i + 1 < name.len && name.data[i + 1] < 0xa0; /* U+0080 to U+009F */
+        if (name.data[i] < 0x20 || name.data[i] == 0x7f || c1)
             return false;
+    }
     return name.len > 0;
 }
 

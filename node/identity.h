@@ -49,7 +49,8 @@ struct fm_request {
     uint8_t role;
 };
 int fm_request_write(const char *file, const struct fm_request *request, const struct fm_device *device);
-int fm_request_read(struct fm_request *out, const char *file); /* FM_EFORMAT, FM_ESIGNATURE, FM_EIO, FM_ENOTFOUND, FM_ELIMIT */
+/* 0, FM_EFORMAT, FM_ESIGNATURE, FM_ENEWER, FM_EIO, FM_ENOTFOUND, FM_ELIMIT. */
+int fm_request_read(struct fm_request *out, const char *file);
 int fm_grant_file_write(const char *file, const struct fm_mesh_id *mesh, const struct fm_key *root,
                         const struct fm_grant_id *grant, const struct fm_span *sets, size_t count);
 struct fm_grant_file {
