@@ -45,8 +45,8 @@ static int decode_front(struct fm_change *out, struct fm_walk *w, bool *record_k
     struct fm_span skipped;
 
     int rc = fm_walk_array(w, &count);
-    if (rc != FM_OK)
-        return rc;
+    if (rc != FM_OK || count < 3)
+        return rc != FM_OK ? rc : FM_EFORMAT;
     rc = fm_walk_uint(w, &kind, FM_ACT_FIRST - 1);
     if (rc != FM_OK || kind == 0)
         return rc != FM_OK ? rc : FM_EFORMAT;
@@ -55,7 +55,7 @@ static int decode_front(struct fm_change *out, struct fm_walk *w, bool *record_k
     rc = fm_walk_uint(w, &action, UINT8_MAX);
     if (rc != FM_OK) {
         fault = rc;
-        if (count < 3 || fm_walk_skip(w, &skipped) != FM_OK)
+        if (fm_walk_skip(w, &skipped) != FM_OK)
             return fault;
     }
     out->action = (uint8_t)action;

@@ -177,20 +177,27 @@ static int close_map(struct fm_buf *out, size_t start, uint32_t count)
     return FM_OK;
 }
 
-static int merge(struct fm_buf *out, const struct place *p, enum scope scope, bool is_document);
+/* What the merge appended for one path. */
+struct merged {
+    uint32_t count; /* entries, of a map */
+    bool has_leaf;  /* at this path or under it; an empty map and maps of such have none */
+};
+
+static int merge(struct fm_buf *out, const struct place *p, enum scope scope, bool is_document, bool *has_leaf);
 
 /* Appends the merged entries of the maps at one path. */
-static int merge_entries(struct fm_buf *out, const struct place *p, enum scope scope, uint32_t *count)
+static int merge_entries(struct fm_buf *out, const struct place *p, enum scope scope, struct merged *merged)
 {
     struct cursor c;
     struct place below;
     struct fm_span key;
 
-    *count = 0;
+    *merged = (struct merged){.count = 0};
     cursor_open(&c, p);
     while (cursor_next(&c, &key, &below)) {
         struct fm_pack pack;
         size_t before = out->len;
+        bool has_leaf;
         if (left_out(scope, key)) /* no difference, so nothing of it is laid over */
             below.at[BASE] = below.at[THEIRS] = fm_span(NULL, 0);
         fm_pack_init(&pack, out);
@@ -198,11 +205,12 @@ static int merge_entries(struct fm_buf *out, const struct place *p, enum scope s
         if (pack.error != FM_OK)
             return pack.error;
         size_t value = out->len;
-        int rc = merge(out, &below, BELOW, false);
+        int rc = merge(out, &below, BELOW, false, &has_leaf);
         if (rc != FM_OK)
             return rc;
+        merged->has_leaf |= has_leaf;
         if (out->len > value)
-            ++*count;
+            merged->count++;
         else
             out->len = before;
     }
@@ -210,34 +218,38 @@ static int merge_entries(struct fm_buf *out, const struct place *p, enum scope s
 }
 
 /* Appends what stands at this path after the merge; nothing if nothing does. */
-static int merge(struct fm_buf *out, const struct place *p, enum scope scope, bool is_document)
+static int merge(struct fm_buf *out, const struct place *p, enum scope scope, bool is_document, bool *has_leaf)
 {
     struct fm_span base = leaf(p->at[BASE]), mine = leaf(p->at[MINE]), theirs = leaf(p->at[THEIRS]);
     bool laid_over = !fm_span_eq(base, theirs);
     size_t start = out->len;
-    uint32_t count;
+    struct merged merged;
 
+    *has_leaf = true;
     if (laid_over && theirs.len > 0)
         return fm_buf_add(out, theirs.data, theirs.len);
-    int rc = merge_entries(out, p, scope, &count);
+    int rc = merge_entries(out, p, scope, &merged);
     if (rc != FM_OK)
         return rc;
-    if (count == 0) {
-        bool in_base = is_map(p->at[BASE]), in_theirs = is_map(p->at[THEIRS]);
+    if (!merged.has_leaf && mine.len > 0 && !laid_over) { /* their maps without leaves are nothing against my leaf */
         out->len = start;
-        if (mine.len > 0 && !laid_over)
-            return fm_buf_add(out, mine.data, mine.len);
+        return fm_buf_add(out, mine.data, mine.len);
+    }
+    *has_leaf = merged.has_leaf;
+    if (merged.count == 0 && !is_document) {
         /* An empty map is no leaf; it stands where it stood, unless they put it in or took it out. */
-        if (!is_document && !(in_base == in_theirs ? is_map(p->at[MINE]) : in_theirs))
+        bool in_base = is_map(p->at[BASE]), in_theirs = is_map(p->at[THEIRS]);
+        if (!(in_base == in_theirs ? is_map(p->at[MINE]) : in_theirs))
             return FM_OK;
     }
-    return close_map(out, start, count);
+    return close_map(out, start, merged.count);
 }
 
 int fm_doc_merge(struct fm_buf *out, struct fm_span base, struct fm_span a, struct fm_span b)
 {
     size_t start = out->len;
-    int rc = merge(out, &(struct place){{base, a, b}}, TOP, true);
+    bool has_leaf;
+    int rc = merge(out, &(struct place){{base, a, b}}, TOP, true, &has_leaf);
     if (rc == FM_OK)
         rc = fm_doc_check(fm_span(out->data + start, out->len - start));
     assert(rc != FM_EFORMAT);

@@ -144,6 +144,23 @@ static void each_field_has_its_bounds(void **state)
     }
 }
 
+/* What stands behind a short array is not part of it. */
+static void nothing_is_read_past_the_array(void **state)
+{
+    (void)state;
+    for (uint8_t count = 0; count < 3; count++) {
+        struct fm_change change;
+        struct fm_buf buf;
+        bool known;
+        fm_buf_init(&buf, 0);
+        pack_items(&buf, good, 7);
+        buf.data[0] = 0x90 | count;
+        assert_int_equal(fm_change_decode(&change, fm_buf_span(&buf), &known), FM_EFORMAT);
+        assert_false(known);
+        fm_buf_fini(&buf);
+    }
+}
+
 static void parents_are_counted_as_written(void **state)
 {
     struct fm_change change;
@@ -333,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(decoding_gives_back_what_was_encoded, empty_arena),
         cmocka_unit_test_teardown(each_field_has_its_bounds, empty_arena),
+        cmocka_unit_test_teardown(nothing_is_read_past_the_array, empty_arena),
         cmocka_unit_test_teardown(parents_are_counted_as_written, empty_arena),
         cmocka_unit_test_teardown(cut_changes_are_refused, empty_arena),
         cmocka_unit_test_teardown(one_change_is_bounded, empty_arena),

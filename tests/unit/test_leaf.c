@@ -124,6 +124,9 @@ static void merges_by_hand(void **state)
         {"{x:1}", "{x:2}", "{x:3}", "{x:3}"}, /* overlaps: b lies over a */
         {"{m:{x:1}}", "{m:5}", "{m:{x:2}}", "{m:{x:2}}"},
         {"{m:{x:1,y:1}}", "{m:{x:2,y:1}}", "{m:5}", "{m:5}"},
+        {"{}", "{m:5}", "{m:{n:{}},x:1}", "{m:5,x:1}"}, /* maps without leaves are nothing against a leaf */
+        {"{}", "{m:{n:{}},x:1}", "{m:5}", "{m:5,x:1}"},
+        {"{}", "{m:{n:5}}", "{m:{n:{o:{}},p:{q:{}}}}", "{m:{n:5,p:{q:{}}}}"},
         {"{l:[1]}", "{l:[1],x:1}", "{l:[1,{b:2}]}", "{l:[1,{b:2}],x:1}"},
     };
     (void)state;
