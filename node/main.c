@@ -103,32 +103,42 @@ int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer)
     return code;
 }
 
+/* Options before the command: `fieldmesh --data DIR init`. How many words they are. */
+static int leading_options(int argc, char **argv)
+{
+    int n = 0;
+    while (n < argc && strncmp(argv[n], "--", 2) == 0)
+        n += strcmp(argv[n], "--data") == 0 || strcmp(argv[n], "--config") == 0 ? 2 : 1;
+    return n < argc ? n : argc;
+}
+
 int main(int argc, char **argv)
 {
     struct fm_cmd cmd = {0};
-    int words = 0;
-    static char *status[] = {"status", NULL};
-    bool bare = argc < 2 || strncmp(argv[1], "--", 2) == 0;
-    cmd.command = bare ? find(1, status, &words) : find(argc - 1, argv + 1, &words);
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        cmd.command = find(1, (char *[]){"help"}, &words);
+    int words = 0, before = leading_options(argc - 1, argv + 1);
+    char *help = "help", *status = "status", **named = argv + 1 + before;
+    bool bare = before == argc - 1;
     if (bare)
-        words = 0;
+        cmd.command = find(1, argc == 2 && strcmp(argv[1], "--help") == 0 ? &help : &status, &words);
+    else
+        cmd.command = find(argc - 1 - before, named, &words);
+    words = bare ? 0 : words;
     if (cmd.command == NULL) {
         cmd.command = &fm_commands[0];
         char what[120];
-        snprintf(what, sizeof what, "no command '%.60s'", argv[1]);
+        snprintf(what, sizeof what, "no command '%.60s'", named[0]);
         return fm_say_error(&cmd, "usage", what, NULL, "fieldmesh help");
     }
-    for (int i = 1; i < argc; i++) /* so that a wrong option is already told in the form asked for */
+    memmove(named, named + words, (size_t)(argc - 1 - before - words) * sizeof *named);
+    for (int i = 1; i < argc - words; i++) /* so that a wrong option is already told in the form asked for */
         cmd.json = cmd.json || strcmp(argv[i], "--json") == 0;
-    int rc = read_args(&cmd, argc - 1 - words, argv + 1 + words);
+    int rc = read_args(&cmd, argc - 1 - words, argv + 1);
     if (rc != 0)
         return rc;
     cmd.quiet = fm_cmd_has(&cmd, "quiet");
     cmd.yes = fm_cmd_has(&cmd, "yes");
     cmd.color = isatty(1) && getenv("NO_COLOR") == NULL && !fm_cmd_has(&cmd, "no-color");
-    if (fm_cmd_has(&cmd, "help")) {
+    if (fm_cmd_has(&cmd, "help") && !bare) {
         printf("fieldmesh %s %s\n  %s\n", cmd.command->name, cmd.command->args, cmd.command->what);
         return FM_EXIT_DONE;
     }
