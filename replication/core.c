@@ -19,8 +19,9 @@ struct fm_repl *fm_repl_new(const struct fm_self *self, const struct fm_crypto *
     r->turn = fm_turn_new();
     r->sessions = fm_sessions_new();
     r->touch = fm_touch_new();
+    r->chain = fm_chain_new();
     if (r->authority != NULL && r->vector != NULL && r->opened != NULL && r->turn != NULL && r->sessions != NULL &&
-        r->touch != NULL)
+        r->touch != NULL && r->chain != NULL)
         return r;
     fm_repl_free(r);
     return NULL;
@@ -38,6 +39,7 @@ void fm_repl_free(struct fm_repl *r)
     if (r->sessions != NULL)
         fm_sessions_free(r->sessions);
     fm_touch_free(r->touch);
+    fm_chain_free(r->chain);
     fm_keys_wipe(r);
     fm_arena_fini(&r->scratch);
     free(r);

@@ -60,6 +60,12 @@ int fm_intake_log(struct fm_repl *r, uint64_t arrival);
 /* At START: the acts of a held lane-0 set. */
 int fm_intake_load_acts(struct fm_repl *r, const struct fm_set_meta *meta);
 
+/* --- chain.c --- */
+struct fm_chain *fm_chain_new(void);
+void fm_chain_free(struct fm_chain *c);
+/* Is set on the chain that ends in the held set `cut` of its stream? low: the stream's lowest fork. 1, 0 or an error. */
+int fm_chain_has(struct fm_repl *r, const struct fm_set_meta *cut, uint64_t low, const struct fm_set_meta *set);
+
 /* --- judge.c --- */
 fm_on_chain fm_judge_on_chain; /* ctx: struct fm_repl */
 int fm_judge_author(struct fm_repl *r, const struct fm_key *author);

@@ -2,8 +2,7 @@
 
 #include <assert.h>
 
-/* Below the lowest fork one set stands at each sequence number, so the number alone tells. Above it the chain is walked
- * back from the cut, no further than the fork. */
+/* Below the lowest fork one set stands at each sequence number, so the number alone tells. */
 int fm_judge_on_chain(void *ctx, const struct fm_set_meta *set, const struct fm_cut *cut)
 {
     struct fm_repl *r = ctx;
@@ -20,17 +19,7 @@ int fm_judge_on_chain(void *ctx, const struct fm_set_meta *set, const struct fm_
     const struct fm_stream_row *row = fm_vector_find(r->vector, &set->stream);
     if (row == NULL || row->fork_sequence == 0 || set->sequence < row->fork_sequence)
         return 1;
-    while (at.sequence > set->sequence) {
-        if (!at.has_prev)
-            return FM_ECORRUPT;
-        if (at.sequence == set->sequence + 1)
-            return fm_id_eq(&at.prev, &set->id) ? 1 : 0;
-        struct fm_set_id prev = at.prev;
-        rc = r->port->set_get(r->port->ctx, &set->stream, at.sequence - 1, &prev, &at);
-        if (rc != FM_OK)
-            return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc;
-    }
-    return 0;
+    return fm_chain_has(r, &at, row->fork_sequence, set);
 }
 
 /* The version at this place of the set: its holder counts or does not count any more. */

@@ -12,6 +12,7 @@ struct fm_turn;     /* turn.c: this node's set of the running turn */
 struct fm_vector;   /* vector.c: every stream's tips */
 struct fm_sessions; /* session.c */
 struct fm_touch;    /* touch.c: records to fold at the end of this step */
+struct fm_chain;    /* chain.c: chains of forked streams that end in a cut */
 
 struct fm_data_key {
     struct fm_data_key_id id;
@@ -32,6 +33,7 @@ struct fm_repl {
     struct fm_turn *turn;
     struct fm_sessions *sessions;
     struct fm_touch *touch;
+    struct fm_chain *chain;
     struct fm_arena scratch;        /* emptied at the start of each step */
     uint64_t arrival_next;
     uint64_t clock;                 /* hybrid: the highest held time less than 24 h ahead, and the last one given */

@@ -277,12 +277,18 @@ static void test_our_times_are_above_all_that_is_held_less_than_a_day_ahead(void
     t->b.now_ms = LAB_NOW + 3600000; /* an hour ahead */
     write_one(&t->b, FM_CREATE, 1, 1, NULL, "{a:1}");
     assert_int_equal(fm_lab_end(&t->b), 0);
-    uint64_t theirs = set_at(&t->b, last_arrival(&t->b)).time;
+    uint64_t theirs = set_at(&t->b, last_arrival(&t->b)).time, mine = last_arrival(&t->a);
+    struct fm_buf bytes;
+    fm_buf_init(&bytes, 0);
+    assert_int_equal(fm_memory_port(t->b.store)->set_bytes(fm_memory_port(t->b.store)->ctx, last_arrival(&t->b), &bytes), 0);
     write_one(&t->a, FM_CREATE, 2, 1, NULL, "{a:1}");
-    fm_lab_exchange(&t->a, &t->b, 0); /* closes the first turn's set too */
-    write_one(&t->a, FM_CREATE, 3, 1, NULL, "{a:1}");
+    assert_int_equal(fm_lab_step(&t->a, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = fm_buf_span(&bytes)}), 0);
+    assert_int_equal(t->a.taken, 0);
+    write_one(&t->a, FM_CREATE, 3, 1, NULL, "{a:1}"); /* the same turn: another set, as its time must be later */
     assert_int_equal(fm_lab_end(&t->a), 0);
-    uint64_t ours = set_at(&t->a, last_arrival(&t->a)).time;
+    fm_buf_fini(&bytes);
+    assert_true(last_arrival(&t->a) == mine + 3 && set_at(&t->a, mine + 1).time < theirs);
+    uint64_t ours = set_at(&t->a, mine + 3).time;
     assert_true(ours > theirs);
     t->b.now_ms = LAB_NOW + UINT64_C(25) * 3600000;
     write_one(&t->b, FM_CREATE, 4, 1, NULL, "{a:1}");

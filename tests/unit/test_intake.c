@@ -275,6 +275,25 @@ static void test_void_and_unreadable_is_void_once_it_can_be_read(void **state)
     fm_lab_close(&late);
 }
 
+static void test_the_newest_key_is_the_one_whose_first_grant_is_the_newest(void **state)
+{
+    struct three *t = *state;
+    static const char *const both[] = {"x", "y", NULL}, *const one[2][2] = {{"x", NULL}, {"y", NULL}};
+    for (size_t i = 0; i < 2; i++) { /* whichever id is the higher one */
+        struct fm_lab_node camp;
+        struct fm_key held[3], newest = fm_lab_key(i == 0 ? "y" : "x");
+        fm_lab_open(&camp, i == 0 ? "first" : "second", 20 + i);
+        fm_lab_join(&t->hub, &camp, 9, both);
+        fm_lab_join(&t->hub, &camp, 4, one[i]); /* an older grant, in a later set */
+        assert_int_equal(fm_repl_data_keys(camp.core, held, 3), 2);
+        assert_memory_equal(&held[1], &newest, sizeof newest);
+        assert_memory_equal(&fm_keys_best(camp.core)->key, &newest, sizeof newest);
+        assert_int_equal(fm_repl_data_keys(camp.core, held, 1), 1);
+        assert_memory_equal(&held[0], &newest, sizeof newest);
+        fm_lab_close(&camp);
+    }
+}
+
 /* --- forks --- */
 
 static void test_twins_of_a_fork_hold_one_version(void **state)
@@ -356,6 +375,62 @@ static void test_a_revocation_decides_alike_before_and_after_what_it_cuts(void *
         assert_same_digests(&observer, &t->a);
         fm_lab_close(&observer);
     }
+}
+
+static unsigned looks;
+static int (*look)(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
+                   struct fm_set_meta *out);
+static int counted_look(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
+                        struct fm_set_meta *out)
+{
+    looks++;
+    return look(ctx, stream, sequence, id, out);
+}
+
+/* Two branches from the first set on; the cut names the tip of one. A walk for each set would be 200 * 200 / 2 looks. */
+static void test_a_long_fork_is_judged_in_time_that_grows_with_its_length(void **state)
+{
+    struct three *t = *state;
+    enum { LENGTH = 200 };
+    struct fm_set_header header = {.stream = {.incarnation = 12, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)};
+    struct fm_lab_set set, other;
+    int refused;
+    struct fm_span item = item_of(&t->a, 1, 1, "{a:1}");
+    header.time = 5;
+    fm_lab_set(&other, &t->a.device, header, &item, 1, NULL);
+    for (unsigned i = 1; i <= LENGTH; i++) {
+        item = item_of(&t->a, (uint8_t)i, 1, "{a:1}");
+        header.sequence = i;
+        header.has_prev = i > 1;
+        header.time = 6;
+        fm_lab_set(&set, &t->a.device, header, &item, 1, NULL);
+        header.prev = set.id;
+        take(&t->hub, &set, 0);
+        if (i < LENGTH)
+            fm_lab_set_free(&set);
+    }
+    take(&t->hub, &other, 0);
+    struct fm_act *act = calloc(1, sizeof *act);
+    assert_non_null(act);
+    act->kind = FM_ACT_REVOKE;
+    act->node = t->a.self.author;
+    act->cut_count = 1;
+    act->cuts[0] = (struct fm_cut){.incarnation = 12, .lane = 1, .sequence = LENGTH, .set = set.id};
+    struct fm_port counting = *t->hub.core->port;
+    look = counting.set_get;
+    counting.set_get = counted_look;
+    t->hub.core->port = &counting;
+    looks = 0;
+    assert_int_equal(fm_lab_act(&t->hub, act, &refused), 0);
+    assert_int_equal(refused, 0);
+    assert_true(looks > LENGTH && looks < 4 * LENGTH);
+    assert_int_equal(set_of(&t->hub, &set).verdict, FM_COUNTED);
+    assert_int_equal(set_of(&t->hub, &other).verdict, FM_QUARANTINED);
+    assert_true(shown(&t->hub, 1) && shown(&t->hub, LENGTH));
+    assert_int_equal(fm_lab_restart(&t->hub), 0); /* the port that counts is gone */
+    free(act);
+    fm_lab_set_free(&set);
+    fm_lab_set_free(&other);
 }
 
 static void test_a_revocation_in_the_turn_of_our_own_set_reaches_it(void **state)
@@ -543,6 +618,8 @@ int main(void)
         CASE(test_a_record_in_the_membership_lane_is_void_and_an_act_in_the_other_does_nothing),
         CASE(test_what_is_unreadable_is_taken_in_when_the_key_comes),
         CASE(test_void_and_unreadable_is_void_once_it_can_be_read),
+        CASE(test_the_newest_key_is_the_one_whose_first_grant_is_the_newest),
+        CASE(test_a_long_fork_is_judged_in_time_that_grows_with_its_length),
         CASE(test_twins_of_a_fork_hold_one_version),
         CASE(test_a_revocation_decides_alike_before_and_after_what_it_cuts),
         CASE(test_a_revocation_in_the_turn_of_our_own_set_reaches_it),
