@@ -119,23 +119,6 @@ static bool is_tip(const struct fm_stream_row *row, const struct fm_tip *tip)
     return false;
 }
 
-/* The peer holds this set of a forked stream, and so its chain down to the fork. */
-static int skip_chain(struct fm_repl *r, struct fm_session *s, const struct fm_stream_row *row, struct fm_set_meta *set)
-{
-    for (uint32_t n = 0; n < FM_SKIPS_MAX && set->sequence >= row->fork_sequence; n++) {
-        int rc = fm_reach_skip(s, set->arrival);
-        if (rc != FM_OK)
-            return rc;
-        if (!set->has_prev)
-            return FM_OK;
-        struct fm_set_id prev = set->prev;
-        rc = r->port->set_get(r->port->ctx, &row->stream, set->sequence - 1, &prev, set);
-        if (rc != FM_OK)
-            return rc == FM_ENOTFOUND ? FM_OK : rc;
-    }
-    return FM_OK;
-}
-
 /* One stream of the peer's: how far it has what we have. */
 static int compare(struct fm_repl *r, struct fm_session *s, const struct entry *e)
 {
@@ -163,7 +146,7 @@ static int compare(struct fm_repl *r, struct fm_session *s, const struct entry *
         if (rc == FM_OK) {
             known = tip->sequence > known ? tip->sequence : known;
             if (row->fork_sequence != 0)
-                rc = skip_chain(r, s, row, &set);
+                rc = fm_reach_skip_chain(r, s, row, &set);
             if (rc != FM_OK)
                 return rc;
         } else if (tip->sequence > top) {
@@ -179,7 +162,8 @@ static int compare(struct fm_repl *r, struct fm_session *s, const struct entry *
         reach->common = ahead;
         reach->claimed = true;
     }
-    reach->ladder_due = strange || (row->fork_sequence != 0 && known == 0);
+    /* In a forked stream any tip that is not held may lie on one of the branches. */
+    reach->ladder_due = strange || (row->fork_sequence != 0 && ahead != 0);
     s->ladders_due = s->ladders_due || reach->ladder_due;
     return FM_OK;
 }

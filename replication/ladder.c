@@ -1,33 +1,62 @@
 /* LADDER: where two branches of a stream part. Sent for a tip that is not held here although a set at or above it is: our
- * chain at 1, 2, 4, 8 … steps back. The other side answers with its own. */
+ * chain at 1, 2, 4, 8 … steps back, each branch of it. The other side answers with its own. */
 #include "replication/session.h"
 
 #include "replication/error.h"
 
 #define LADDER_ITEMS 5u
 
-/* Below the lowest fork every sequence holds one set, so no chain has to be walked. */
-static int steps_pack(struct fm_repl *r, const struct fm_stream_row *row, struct fm_pack *p, uint32_t *count)
+static void step_pack(struct fm_pack *p, const struct fm_set_meta *set, uint32_t *count)
 {
-    uint64_t top = 0, back = 1, at;
-    for (uint32_t i = 0; i < row->tip_count; i++)
-        top = row->tips[i].sequence > top ? row->tips[i].sequence : top;
-    at = row->fork_sequence != 0 ? row->fork_sequence : top;
-    for (*count = 0; at > 1 && *count < FM_LADDER_STEPS_MAX; (*count)++) {
+    fm_pack_array(p, 2);
+    fm_pack_uint(p, set->sequence);
+    fm_pack_bin(p, set->id.b, sizeof set->id.b);
+    (*count)++;
+}
+
+/* One branch, from its tip down to the fork. */
+static int branch_pack(struct fm_repl *r, const struct fm_stream_row *row, const struct fm_tip *tip, struct fm_pack *p,
+                       uint32_t *count)
+{
+    struct fm_set_meta set;
+    int rc = r->port->set_get(r->port->ctx, &row->stream, tip->sequence, &tip->id, &set);
+    for (uint32_t back = 1, next = 1; rc == FM_OK && back <= FM_SKIPS_MAX && set.sequence > row->fork_sequence; back++) {
+        struct fm_set_id prev = set.prev;
+        rc = r->port->set_get(r->port->ctx, &row->stream, set.sequence - 1, &prev, &set);
+        if (rc == FM_OK && back == next) {
+            step_pack(p, &set, count);
+            next *= 2;
+        }
+    }
+    return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc;
+}
+
+/* Below the lowest fork every sequence holds one set, so no chain has to be walked. */
+static int stem_pack(struct fm_repl *r, const struct fm_stream_row *row, struct fm_pack *p, uint32_t *count)
+{
+    uint64_t top = row->fork_sequence != 0 ? row->fork_sequence : row->tips[0].sequence, back = 1, at = top;
+    while (at > 1) {
         struct fm_set_meta set;
         size_t got = 0;
-        at = at > back ? at - back : 1;
-        back *= 2;
+        at = top > back ? top - back : 1;
+        back = back > UINT64_MAX / 2 ? UINT64_MAX : back * 2;
         int rc = r->port->stream_sets(r->port->ctx, &row->stream, at, &set, 1, &got);
         if (rc != FM_OK)
             return rc;
         if (got == 0 || set.sequence != at)
             return FM_ECORRUPT;
-        fm_pack_array(p, 2);
-        fm_pack_uint(p, set.sequence);
-        fm_pack_bin(p, set.id.b, sizeof set.id.b);
+        step_pack(p, &set, count);
     }
     return p->error;
+}
+
+static int steps_pack(struct fm_repl *r, const struct fm_stream_row *row, struct fm_pack *p, uint32_t *count)
+{
+    int rc = FM_OK;
+    *count = 0;
+    for (uint32_t i = 0; rc == FM_OK && row->fork_sequence != 0 && i < row->tip_count; i++)
+        rc = branch_pack(r, row, &row->tips[i], p, count);
+    return rc == FM_OK ? stem_pack(r, row, p, count) : rc;
 }
 
 static int one_send(struct fm_repl *r, struct fm_session *s, const struct fm_stream_row *row)
@@ -139,6 +168,11 @@ int fm_ladder_receive(struct fm_repl *r, struct fm_session *s, struct fm_span me
             return rc;
         if (rc == FM_OK && steps[i].sequence > common)
             common = steps[i].sequence;
+        const struct fm_stream_row *row = fm_vector_find(r->vector, &stream);
+        if (rc == FM_OK && row != NULL && row->fork_sequence != 0)
+            rc = fm_reach_skip_chain(r, s, row, &set);
+        if (rc != FM_OK && rc != FM_ENOTFOUND)
+            return rc;
     }
     return take_common(r, s, &stream, common);
 }

@@ -139,6 +139,31 @@ int fm_reach_skip(struct fm_session *s, uint64_t arrival)
     return FM_OK;
 }
 
+static bool skipped(const struct fm_session *s, uint64_t arrival)
+{
+    for (size_t i = 0; i < s->skip_count; i++) {
+        if (s->skips[i] == arrival)
+            return true;
+    }
+    return false;
+}
+
+int fm_reach_skip_chain(struct fm_repl *r, struct fm_session *s, const struct fm_stream_row *row,
+                        const struct fm_set_meta *from)
+{
+    struct fm_set_meta set = *from;
+    while (set.sequence >= row->fork_sequence && s->skip_count < FM_SKIPS_MAX && !skipped(s, set.arrival)) {
+        int rc = fm_reach_skip(s, set.arrival);
+        if (rc != FM_OK || !set.has_prev)
+            return rc;
+        struct fm_set_id prev = set.prev;
+        rc = r->port->set_get(r->port->ctx, &row->stream, set.sequence - 1, &prev, &set);
+        if (rc != FM_OK)
+            return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc;
+    }
+    return FM_OK;
+}
+
 static uint64_t top_of(const struct fm_stream_row *row)
 {
     uint64_t top = 0;
@@ -268,11 +293,7 @@ static bool has(const struct fm_session *s, const struct fm_cursor *c)
 {
     if (!c->single && c->sequence <= s->reach[c->slot].common)
         return true;
-    for (size_t i = 0; i < s->skip_count; i++) {
-        if (s->skips[i] == c->arrival)
-            return true;
-    }
-    return false;
+    return skipped(s, c->arrival);
 }
 
 /* The set after the cursor's in key order (sequence, id) that lies above common; FM_ENOTFOUND at the end. */

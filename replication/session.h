@@ -19,7 +19,7 @@
 #define FM_STALLS_MAX 3u           /* HAVE rounds in a row that change nothing */
 #define FM_SINGLES_MAX 1024u       /* sets of forked streams queued one by one, per session */
 #define FM_SKIPS_MAX 4096u         /* sets of forked streams a peer is known to have, per session */
-#define FM_LADDER_STEPS_MAX 66u    /* 1, 2, 4, … 2^63 back, and sequence 1 */
+#define FM_LADDER_STEPS_MAX 320u   /* per branch 1, 2, 4 … FM_SKIPS_MAX back; below the fork 1, 2, 4 … 2^63 and sequence 1 */
 #define FM_REASON_BYTES_MAX 64u
 #define FM_STALL_MS (2u * FM_SESSION_IDLE_MS)
 #define FM_TWIN_MS 5000u           /* two connections that were opened towards each other */
@@ -150,6 +150,9 @@ void fm_reach_reset(struct fm_session *s);                 /* a HAVE round start
 int fm_reach_claim(struct fm_session *s, const struct fm_stream *stream, uint64_t sequence);
 void fm_reach_raise(const struct fm_stream_row *row, struct fm_reach *reach, uint64_t sequence);
 int fm_reach_skip(struct fm_session *s, uint64_t arrival); /* past FM_SKIPS_MAX it is forgotten: sent twice, no harm */
+/* The peer holds this set of a forked stream, and so its chain down to the fork. */
+int fm_reach_skip_chain(struct fm_repl *r, struct fm_session *s, const struct fm_stream_row *row,
+                        const struct fm_set_meta *from);
 int fm_reach_all(struct fm_repl *r, struct fm_session *s); /* equal vectors: it has what we had at HELLO */
 /* The queue of all the peer lacks; what it amounts to. */
 int fm_reach_settle(struct fm_repl *r, struct fm_session *s, uint64_t *changes, uint64_t *sets);
