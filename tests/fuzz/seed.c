@@ -50,7 +50,8 @@ static void documents(struct fm_buf *buf)
 
 static void changes(struct fm_buf *buf)
 {
-    struct fm_change change = {.kind = 1, .action = FM_CREATE, .record = {{1}}, .version = 1, .actor = fm_span_str("operator"),
+    struct fm_change change = {.kind = 1, .action = FM_CREATE, .record = {{1}}, .version = 1,
+        .actor = fm_span_str("operator"),
                                .document = fm_text_doc(&arena, "{id:\"a\",x:1}")};
     struct fm_buf body, set;
     fm_buf_init(&body, 0);
@@ -61,14 +62,17 @@ static void changes(struct fm_buf *buf)
     change.action = FM_UPDATE;
     change.version = 300;
     change.parent_count = 2;
-    change.document = fm_text_doc(&arena, "{id:\"a\",m:{s:\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"}}");
+    change.document = fm_text_doc(&arena,
+        "{id:\"a\",m:{s:\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"}}");
     FUZZ_CHECK(fm_change_encode(buf, &change) == FM_OK && fm_change_encode(&body, &change) == FM_OK);
     save("fuzz_change", "merge", buf);
     for (int way = 0; way < 4; way++) {
         struct fm_crypto c = fm_fake_crypto();
         struct fm_set_id id;
-        struct fm_set_header h = {.format = FM_FORMAT, .stream = {.lane = 1, .incarnation = 7}, .sequence = (uint64_t)way + 1,
-                                  .has_prev = way > 0, .has_grant = way > 1, .epoch = 1, .time = UINT64_C(1) << 56, .change_count = 2};
+        struct fm_set_header h = {.format = FM_FORMAT, .stream = {.lane = 1, .incarnation = 7},
+            .sequence = (uint64_t)way + 1,
+                                  .has_prev = way > 0, .has_grant = way > 1, .epoch = 1, .time = UINT64_C(1) << 56,
+                                      .change_count = 2};
         const char name[] = {(char)('1' + way), '\0'};
         if (way & 1)
             c.compress = fm_fake_compress;
@@ -83,7 +87,8 @@ static void changes(struct fm_buf *buf)
 static void acts(struct fm_buf *buf)
 {
     static struct fm_act act;
-    static struct fm_grant grant = {.role = FM_ROLE_CAMP, .epoch_first = 1, .epoch_last = 99, .serial = 300, .flags = 2, .key_count = 1};
+    static struct fm_grant grant = {.role = FM_ROLE_CAMP, .epoch_first = 1, .epoch_last = 99, .serial = 300, .flags = 2,
+        .key_count = 1};
     struct fm_buf bytes;
     fm_buf_init(&bytes, 0);
     grant.name = fm_span_str("Camp Bama");

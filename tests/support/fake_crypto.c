@@ -55,7 +55,8 @@ static void fake_sign(void *ctx, uint8_t signature[FM_SIGNATURE_BYTES], const ui
     signature_of(signature, id, &device_of(ctx)->author);
 }
 
-static int fake_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32], const struct fm_key *author)
+static int fake_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32],
+    const struct fm_key *author)
 {
     uint8_t right[FM_SIGNATURE_BYTES];
     (void)ctx;
@@ -77,9 +78,11 @@ static void blur(uint8_t *data, size_t len, const struct fm_key *key, const uint
     }
 }
 
-static void tag_of(uint8_t tag[TAG_BYTES], const struct fm_key *key, const uint8_t *nonce, struct fm_span plain, struct fm_span bound)
+static void tag_of(uint8_t tag[TAG_BYTES], const struct fm_key *key, const uint8_t *nonce, struct fm_span plain,
+    struct fm_span bound)
 {
-    const struct fm_span parts[] = {fm_span_str("fake tag"), fm_span(key->b, sizeof key->b), fm_span(nonce, NONCE_BYTES), plain, bound};
+    const struct fm_span parts[] = {fm_span_str("fake tag"), fm_span(key->b, sizeof key->b), fm_span(nonce, NONCE_BYTES),
+        plain, bound};
     fake_hash(NULL, tag, TAG_BYTES, parts, 5);
 }
 

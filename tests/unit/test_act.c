@@ -131,20 +131,27 @@ static void pack_items(struct fm_buf *buf, const struct item *items, uint32_t co
 
 static void each_field_of_a_grant_has_its_bounds(void **state)
 {
-    static const struct item good[10] = {I(ID), I(ID), I(ID), I("\xa4name"), I("\x03"), I("\x01"), I("\x09"), I("\x01"), I("\x00"), I("\x90")};
+    static const struct item good[10] = {I(ID), I(ID), I(ID), I("\xa4name"), I("\x03"), I("\x01"), I("\x09"), I("\x01"),
+        I("\x00"), I("\x90")};
     static const struct {
         int at;
         struct item item;
         int rc;
     } cases[] = {
-        {0, I("\xc4\x1f" B16 "0123456789abcde"), FM_EFORMAT}, {1, I("\xc4\x21" B32 "x"), FM_EFORMAT}, {2, I("\xc0"), FM_EFORMAT},
-        {3, I("\xa0"), FM_OK}, {3, I("\xd9\x40" B64), FM_OK}, {3, I("\xd9\x41" B64 "x"), FM_ELIMIT}, {3, I("\xa1\xff"), FM_EFORMAT},
+        {0, I("\xc4\x1f" B16 "0123456789abcde"), FM_EFORMAT}, {1, I("\xc4\x21" B32 "x"), FM_EFORMAT},
+        {2, I("\xc0"), FM_EFORMAT},
+        {3, I("\xa0"), FM_OK}, {3, I("\xd9\x40" B64), FM_OK}, {3, I("\xd9\x41" B64 "x"), FM_ELIMIT},
+        {3, I("\xa1\xff"), FM_EFORMAT},
         {3, I("\xa1\x00"), FM_EFORMAT}, {3, I("\xc4\x01n"), FM_EFORMAT},
-        {4, I("\x00"), FM_EFORMAT}, {4, I("\x01"), FM_EFORMAT}, {4, I("\x02"), FM_OK}, {4, I("\x04"), FM_OK}, {4, I("\x05"), FM_ELIMIT},
-        {5, I("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {5, I("\xff"), FM_EFORMAT}, {6, I("\xcc\x09"), FM_EFORMAT}, {7, I("\xc0"), FM_EFORMAT},
+        {4, I("\x00"), FM_EFORMAT}, {4, I("\x01"), FM_EFORMAT}, {4, I("\x02"), FM_OK}, {4, I("\x04"), FM_OK},
+        {4, I("\x05"), FM_ELIMIT},
+        {5, I("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {5, I("\xff"), FM_EFORMAT},
+        {6, I("\xcc\x09"), FM_EFORMAT}, {7, I("\xc0"), FM_EFORMAT},
         {8, I("\x03"), FM_OK}, {8, I("\x04"), FM_ELIMIT}, {8, I("\xc2"), FM_EFORMAT},
-        {9, I("\x91\x92\xc4\x10" B16 BOX), FM_OK}, {9, I("\x91\x91\xc4\x10" B16), FM_EFORMAT}, {9, I("\x91\x92\xc4\x0f" "0123456789abcde" BOX), FM_EFORMAT},
-        {9, I("\x91\x92\xc4\x10" B16 "\xc4\x4f" B64 "0123456789abcde"), FM_EFORMAT}, {9, I("\xc0"), FM_EFORMAT}, {9, I("\xdc\x00\x00"), FM_EFORMAT},
+        {9, I("\x91\x92\xc4\x10" B16 BOX), FM_OK}, {9, I("\x91\x91\xc4\x10" B16), FM_EFORMAT},
+        {9, I("\x91\x92\xc4\x0f" "0123456789abcde" BOX), FM_EFORMAT},
+        {9, I("\x91\x92\xc4\x10" B16 "\xc4\x4f" B64 "0123456789abcde"), FM_EFORMAT}, {9, I("\xc0"), FM_EFORMAT},
+        {9, I("\xdc\x00\x00"), FM_EFORMAT},
     };
     static struct fm_grant g;
     struct fm_crypto c = fm_fake_crypto();
@@ -189,7 +196,8 @@ static void revocations_come_back(void **state)
     (void)state;
     fm_buf_init(&bytes, 0);
     for (int way = 0; way < 4; way++) {
-        in = (struct fm_act){.kind = FM_ACT_REVOKE, .targets_grant = way & 1, .cut_count = way & 2 ? FM_CUT_STREAMS_MAX : (uint32_t)way};
+        in = (struct fm_act){.kind = FM_ACT_REVOKE, .targets_grant = way & 1,
+            .cut_count = way & 2 ? FM_CUT_STREAMS_MAX : (uint32_t)way};
         fill(in.targets_grant ? in.revoked.b : in.node.b, 32, 9);
         for (uint32_t i = 0; i < in.cut_count; i++) {
             in.cuts[i] = (struct fm_cut){.incarnation = UINT64_MAX - i, .lane = i & 1, .sequence = i + 1};
@@ -239,18 +247,27 @@ static void acts_in_another_form_are_refused(void **state)
         struct item item;
         int rc;
     } cases[] = {
-        {I("\x90"), FM_EFORMAT}, {I("\xc0"), FM_EFORMAT}, {I("\x92\x01\x90"), FM_EFORMAT}, {I("\x92\xcc\x7f\x90"), FM_EFORMAT},
+        {I("\x90"), FM_EFORMAT}, {I("\xc0"), FM_EFORMAT}, {I("\x92\x01\x90"), FM_EFORMAT},
+        {I("\x92\xcc\x7f\x90"), FM_EFORMAT},
         {I("\x92\xcc\x83\x90"), FM_EFORMAT}, {I("\x92\xcd\x01\x82\x90"), FM_ELIMIT},
-        {I("\x92\xcc\x82\x90"), FM_OK}, {I("\x93\xcc\x82\x90\x90"), FM_EFORMAT}, {I("\x91\xcc\x82"), FM_EFORMAT}, {I("\x92\xcc\x82\xc0"), FM_EFORMAT},
-        {I("\x92\xcc\x82\x91\x95" ID "\x01\x01\x01" ID), FM_OK}, {I("\x92\xcc\x82\x91\x95" ID "\x01\x01\x00" ID), FM_EFORMAT},
-        {I("\x92\xcc\x82\x91\x95" ID "\x01\x02\x01" ID), FM_ELIMIT}, {I("\x92\xcc\x82\x91\x94" ID "\x01\x01\x01"), FM_EFORMAT},
+        {I("\x92\xcc\x82\x90"), FM_OK}, {I("\x93\xcc\x82\x90\x90"), FM_EFORMAT}, {I("\x91\xcc\x82"), FM_EFORMAT},
+        {I("\x92\xcc\x82\xc0"), FM_EFORMAT},
+        {I("\x92\xcc\x82\x91\x95" ID "\x01\x01\x01" ID), FM_OK},
+        {I("\x92\xcc\x82\x91\x95" ID "\x01\x01\x00" ID), FM_EFORMAT},
+        {I("\x92\xcc\x82\x91\x95" ID "\x01\x02\x01" ID), FM_ELIMIT},
+        {I("\x92\xcc\x82\x91\x94" ID "\x01\x01\x01"), FM_EFORMAT},
         {I("\x92\xcc\x82\x91\x95" ID "\x01\x01\xcf\x80\x00\x00\x00\x00\x00\x00\x00" ID), FM_ELIMIT},
-        {I("\x94\xcc\x81\x00" ID "\x90"), FM_OK}, {I("\x94\xcc\x81\x01" ID "\x90"), FM_OK}, {I("\x94\xcc\x81\x02" ID "\x90"), FM_ELIMIT},
-        {I("\x94\xcc\x81\xc2" ID "\x90"), FM_EFORMAT}, {I("\x94\xcc\x81\x00\xc4\x10" B16 "\x90"), FM_EFORMAT}, {I("\x93\xcc\x81\x00" ID), FM_EFORMAT},
-        {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x00\x01" ID), FM_OK}, {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x00\x00" ID), FM_EFORMAT},
-        {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x02\x01" ID), FM_ELIMIT}, {I("\x94\xcc\x81\x00" ID "\x91\x93\x01\x00\x01"), FM_EFORMAT},
+        {I("\x94\xcc\x81\x00" ID "\x90"), FM_OK}, {I("\x94\xcc\x81\x01" ID "\x90"), FM_OK},
+        {I("\x94\xcc\x81\x02" ID "\x90"), FM_ELIMIT},
+        {I("\x94\xcc\x81\xc2" ID "\x90"), FM_EFORMAT}, {I("\x94\xcc\x81\x00\xc4\x10" B16 "\x90"), FM_EFORMAT},
+        {I("\x93\xcc\x81\x00" ID), FM_EFORMAT},
+        {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x00\x01" ID), FM_OK},
+        {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x00\x00" ID), FM_EFORMAT},
+        {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x02\x01" ID), FM_ELIMIT},
+        {I("\x94\xcc\x81\x00" ID "\x91\x93\x01\x00\x01"), FM_EFORMAT},
         {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x00\xcc\x01" ID), FM_EFORMAT},
-        {I("\x92\xcc\x80\xc4\x00"), FM_EFORMAT}, {I("\x92\xcc\x80\x90"), FM_EFORMAT}, {I("\x93\xcc\x80\xc4\x00\xc0"), FM_EFORMAT},
+        {I("\x92\xcc\x80\xc4\x00"), FM_EFORMAT}, {I("\x92\xcc\x80\x90"), FM_EFORMAT},
+        {I("\x93\xcc\x80\xc4\x00\xc0"), FM_EFORMAT},
     };
     struct fm_crypto c = fm_fake_crypto();
     (void)state;
@@ -305,6 +322,31 @@ static void lists_are_bounded(void **state)
     fm_buf_fini(&buf);
 }
 
+static void a_full_buffer_is_told_and_nothing_added(void **state)
+{
+    static struct fm_grant g;
+    struct fm_buf grant;
+    (void)state;
+    sample_grant(&g, 1);
+    fm_buf_init(&grant, 0);
+    assert_int_equal(fm_grant_encode(&grant, &g), FM_OK);
+    for (size_t max = 1; max <= grant.len + 8; max++) {
+        struct fm_buf small;
+        fm_buf_init(&small, max);
+        assert_int_equal(fm_buf_add(&small, "x", 1), FM_OK);
+        assert_int_equal(fm_grant_encode(&small, &g), max > grant.len ? FM_OK : FM_ELIMIT);
+        assert_int_equal(small.len, max > grant.len ? grant.len + 1 : 1);
+        for (uint8_t kind = FM_ACT_GRANT; kind <= FM_ACT_ADOPT; kind++) {
+            in = (struct fm_act){.kind = kind, .grant = {.bytes = fm_buf_span(&grant)}, .cut_count = 2, .adopt_count = 2};
+            small.len = 1;
+            int rc = fm_act_encode(&small, &in);
+            assert_true(rc == FM_OK ? small.len > 1 : rc == FM_ELIMIT && small.len == 1);
+        }
+        fm_buf_fini(&small);
+    }
+    fm_buf_fini(&grant);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +356,7 @@ int main(void)
         cmocka_unit_test(adoptions_come_back),
         cmocka_unit_test(acts_in_another_form_are_refused),
         cmocka_unit_test(lists_are_bounded),
+        cmocka_unit_test(a_full_buffer_is_told_and_nothing_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

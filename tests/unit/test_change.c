@@ -87,7 +87,8 @@ static void pack_items(struct fm_buf *buf, const struct item *items, uint32_t co
     assert_int_equal(p.error, FM_OK);
 }
 
-static const struct item good[7] = {I("\x01"), I("\x02"), I("\xc4\x10" B16), I("\x07"), I("\x91\xc4\x18" B24), I("\xa1u"), I("\x81\xa1x\x01")};
+static const struct item good[7] = {I("\x01"), I("\x02"), I("\xc4\x10" B16), I("\x07"), I("\x91\xc4\x18" B24), I("\xa1u"),
+    I("\x81\xa1x\x01")};
 
 static void each_field_has_its_bounds(void **state)
 {
@@ -97,21 +98,29 @@ static void each_field_has_its_bounds(void **state)
         int rc;
         bool known;
     } cases[] = {
-        {0, I("\x00"), FM_EFORMAT, false}, {0, I("\x7f"), FM_OK, true}, {0, I("\xcc\x80"), FM_ELIMIT, false}, {0, I("\xcc\x01"), FM_EFORMAT, false},
+        {0, I("\x00"), FM_EFORMAT, false}, {0, I("\x7f"), FM_OK, true}, {0, I("\xcc\x80"), FM_ELIMIT, false},
+        {0, I("\xcc\x01"), FM_EFORMAT, false},
         {0, I("\xa1" "1"), FM_EFORMAT, false},
-        {1, I("\x00"), FM_OK, true}, {1, I("\xcc\xff"), FM_OK, true}, {1, I("\xcd\x01\x00"), FM_ELIMIT, true}, {1, I("\xcc\x02"), FM_EFORMAT, true},
+        {1, I("\x00"), FM_OK, true}, {1, I("\xcc\xff"), FM_OK, true}, {1, I("\xcd\x01\x00"), FM_ELIMIT, true},
+        {1, I("\xcc\x02"), FM_EFORMAT, true},
         {1, I("\xc0"), FM_EFORMAT, true}, {1, I("\xc1"), FM_EFORMAT, false},
-        {2, I("\xc4\x0f" "0123456789abcde"), FM_EFORMAT, false}, {2, I("\xc4\x11" B16 "x"), FM_EFORMAT, false}, {2, I("\xb0" B16), FM_EFORMAT, false},
+        {2, I("\xc4\x0f" "0123456789abcde"), FM_EFORMAT, false}, {2, I("\xc4\x11" B16 "x"), FM_EFORMAT, false},
+        {2, I("\xb0" B16), FM_EFORMAT, false},
         {3, I("\x00"), FM_ELIMIT, true}, {3, I("\x01"), FM_OK, true}, {3, I("\xce\x7f\xff\xff\xff"), FM_OK, true},
-        {3, I("\xce\x7f\xff\xff\xfe"), FM_OK, true}, {3, I("\xce\x80\x00\x00\x00"), FM_ELIMIT, true}, {3, I("\xff"), FM_EFORMAT, true},
+        {3, I("\xce\x7f\xff\xff\xfe"), FM_OK, true}, {3, I("\xce\x80\x00\x00\x00"), FM_ELIMIT, true},
+        {3, I("\xff"), FM_EFORMAT, true},
         {3, I("\xcc\x07"), FM_EFORMAT, true}, {3, I("\xc0"), FM_EFORMAT, true},
-        {4, I("\x90"), FM_OK, true}, {4, I("\xc0"), FM_EFORMAT, true}, {4, I("\x91\xc4\x17" B16 "0123456"), FM_EFORMAT, true},
+        {4, I("\x90"), FM_OK, true}, {4, I("\xc0"), FM_EFORMAT, true},
+        {4, I("\x91\xc4\x17" B16 "0123456"), FM_EFORMAT, true},
         {4, I("\x91\x01"), FM_EFORMAT, true}, {4, I("\xdc\x00\x00"), FM_EFORMAT, true},
-        {5, I("\xa0"), FM_EFORMAT, true}, {5, I("\xd9\x40" B64), FM_OK, true}, {5, I("\xd9\x3f" B16 B16 B16 "0123456789abcde"), FM_OK, true},
-        {5, I("\xd9\x41" B64 "x"), FM_ELIMIT, true}, {5, I("\xa1\xff"), FM_EFORMAT, true}, {5, I("\xa1\x00"), FM_EFORMAT, true},
+        {5, I("\xa0"), FM_EFORMAT, true}, {5, I("\xd9\x40" B64), FM_OK, true},
+        {5, I("\xd9\x3f" B16 B16 B16 "0123456789abcde"), FM_OK, true},
+        {5, I("\xd9\x41" B64 "x"), FM_ELIMIT, true}, {5, I("\xa1\xff"), FM_EFORMAT, true},
+        {5, I("\xa1\x00"), FM_EFORMAT, true},
         {5, I("\xc4\x01u"), FM_EFORMAT, true},
         {6, I("\x80"), FM_OK, true}, {6, I("\x90"), FM_EFORMAT, true}, {6, I("\xc0"), FM_EFORMAT, true},
-        {6, I("\x82\xa1" "b\x01\xa1" "a\x01"), FM_EFORMAT, true}, {6, I("\x81\xa1x\xcc\x01"), FM_EFORMAT, true}, {6, I("\x81\xa1x\xc4\x01x"), FM_EFORMAT, true},
+        {6, I("\x82\xa1" "b\x01\xa1" "a\x01"), FM_EFORMAT, true}, {6, I("\x81\xa1x\xcc\x01"), FM_EFORMAT, true},
+        {6, I("\x81\xa1x\xc4\x01x"), FM_EFORMAT, true},
     };
     struct fm_change change;
     struct fm_buf buf;
@@ -297,10 +306,13 @@ static void bodies_split_into_their_items(void **state)
         uint32_t count;
         int rc;
     } cases[] = {
-        {"\x91\x01", 2, 1, FM_OK}, {"\x92\x01\xc0", 3, 2, FM_OK}, {"\x92\x01\xc0", 3, 1, FM_EFORMAT}, {"\x92\x01\xc0", 3, 3, FM_EFORMAT},
-        {"\x91\x01\x01", 3, 1, FM_EFORMAT}, {"\x92\x01", 2, 2, FM_EFORMAT}, {"\xdc\x00\x01\x01", 4, 1, FM_EFORMAT}, {"\x90", 1, 0, FM_ELIMIT},
+        {"\x91\x01", 2, 1, FM_OK}, {"\x92\x01\xc0", 3, 2, FM_OK}, {"\x92\x01\xc0", 3, 1, FM_EFORMAT},
+        {"\x92\x01\xc0", 3, 3, FM_EFORMAT},
+        {"\x91\x01\x01", 3, 1, FM_EFORMAT}, {"\x92\x01", 2, 2, FM_EFORMAT}, {"\xdc\x00\x01\x01", 4, 1, FM_EFORMAT},
+        {"\x90", 1, 0, FM_ELIMIT},
         {"\x91\xc1", 2, 1, FM_EFORMAT}, {"\x91\xcc\x05", 3, 1, FM_OK}, /* another form: that change alone is void */
-        {"\x91\xca\x3f\x00\x00\x00", 6, 1, FM_OK}, {"\x91\x82\xa1" "b\x01\xa1" "a\x01", 8, 1, FM_OK}, {"\x80", 1, 1, FM_EFORMAT}, {"", 0, 1, FM_EFORMAT},
+        {"\x91\xca\x3f\x00\x00\x00", 6, 1, FM_OK}, {"\x91\x82\xa1" "b\x01\xa1" "a\x01", 8, 1, FM_OK},
+        {"\x80", 1, 1, FM_EFORMAT}, {"", 0, 1, FM_EFORMAT},
     };
     struct fm_span items[FM_SET_CHANGES_MAX];
     (void)state;
@@ -337,7 +349,8 @@ static void kinds_are_told_of_any_item(void **state)
         size_t len;
         uint8_t kind;
     } cases[] = {
-        {"\x91\x01", 2, 1}, {"\x92\xcc\x80\xc0", 4, 128}, {"\x91\xcc\xff", 3, 255}, {"\x91\xcd\x01\x00", 4, 0}, {"\x90", 1, 0}, {"\x01", 1, 0},
+        {"\x91\x01", 2, 1}, {"\x92\xcc\x80\xc0", 4, 128}, {"\x91\xcc\xff", 3, 255}, {"\x91\xcd\x01\x00", 4, 0},
+        {"\x90", 1, 0}, {"\x01", 1, 0},
         {"\x91\xa1x", 3, 0}, {"\x91\xcc\x01", 3, 0}, {"", 0, 0}, {"\x91", 1, 0}, {"\x91\x00", 2, 0},
     };
     (void)state;

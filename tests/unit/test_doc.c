@@ -22,7 +22,8 @@ static int empty_arena(void **state)
 
 static void fields_are_found_by_name_and_type(void **state)
 {
-    struct fm_span doc = fm_text_doc(&arena, "{s:\"text\", i:-7, big:9223372036854775807, d:0.5, t:true, f:false, n:null, m:{s:1}, l:[1]}");
+    struct fm_span doc = fm_text_doc(&arena,
+        "{s:\"text\", i:-7, big:9223372036854775807, d:0.5, t:true, f:false, n:null, m:{s:1}, l:[1]}");
     struct fm_span text, packed;
     int64_t number;
     bool yes;
@@ -61,7 +62,8 @@ static void check_wants_one_whole_document(void **state)
         const char *bytes;
         size_t len;
         int rc;
-    } samples[] = {{"\x80", 1, FM_OK}, {"\x80\x80", 2, FM_EFORMAT}, {"", 0, FM_EFORMAT}, {"\x90", 1, FM_EFORMAT}, {"\xc0", 1, FM_EFORMAT}};
+    } samples[] = {{"\x80", 1, FM_OK}, {"\x80\x80", 2, FM_EFORMAT}, {"", 0, FM_EFORMAT}, {"\x90", 1, FM_EFORMAT},
+    {"\xc0", 1, FM_EFORMAT}};
     struct fm_buf buf;
     (void)state;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)

@@ -87,20 +87,26 @@ static void each_header_field_has_its_bounds(void **state)
         {0, I("\x00"), FM_EFORMAT}, {0, I("\x02"), FM_ENEWER}, {0, I("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), FM_ENEWER},
         {0, I("\xcc\x01"), FM_EFORMAT}, {0, I("\xc0"), FM_EFORMAT},
         {1, I("\x00"), FM_OK}, {1, I("\x02"), FM_ELIMIT}, {1, I("\xc2"), FM_EFORMAT},
-        {2, I("\xc4\x00"), FM_EFORMAT}, {2, I("\xc4\x1f" B16 "0123456789abcde"), FM_EFORMAT}, {2, I("\xc4\x21" B32 "x"), FM_EFORMAT},
+        {2, I("\xc4\x00"), FM_EFORMAT}, {2, I("\xc4\x1f" B16 "0123456789abcde"), FM_EFORMAT},
+        {2, I("\xc4\x21" B32 "x"), FM_EFORMAT},
         {2, I("\xd9\x20" B32), FM_EFORMAT},
         {3, I("\x00"), FM_OK}, {3, I("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {3, I("\xff"), FM_EFORMAT},
         {4, I("\x00"), FM_EFORMAT}, {4, I("\x01"), FM_EFORMAT}, {4, I("\x02"), FM_OK}, /* 1 has no previous set */
         {4, I("\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {4, I("\xcf\x80\x00\x00\x00\x00\x00\x00\x00"), FM_ELIMIT},
-        {5, I("\xc4\x00"), FM_EFORMAT}, {5, I("\xc4\x10" B16), FM_EFORMAT}, {5, I("\xc4\x21" B32 "x"), FM_ELIMIT}, {5, I("\xc0"), FM_EFORMAT},
+        {5, I("\xc4\x00"), FM_EFORMAT}, {5, I("\xc4\x10" B16), FM_EFORMAT}, {5, I("\xc4\x21" B32 "x"), FM_ELIMIT},
+        {5, I("\xc0"), FM_EFORMAT},
         {6, I("\xc4\x00"), FM_OK}, {6, I("\xc4\x10" B16), FM_EFORMAT}, {6, I("\xc4\x21" B32 "x"), FM_ELIMIT},
-        {7, I("\x00"), FM_OK}, {7, I("\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {7, I("\xcf\x80\x00\x00\x00\x00\x00\x00\x00"), FM_ELIMIT},
-        {8, I("\x00"), FM_OK}, {8, I("\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {8, I("\xcf\x80\x00\x00\x00\x00\x00\x00\x00"), FM_ELIMIT},
+        {7, I("\x00"), FM_OK}, {7, I("\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK},
+        {7, I("\xcf\x80\x00\x00\x00\x00\x00\x00\x00"), FM_ELIMIT},
+        {8, I("\x00"), FM_OK}, {8, I("\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK},
+        {8, I("\xcf\x80\x00\x00\x00\x00\x00\x00\x00"), FM_ELIMIT},
         {8, I("\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00"), FM_EFORMAT},
         {9, I("\x01"), FM_OK}, {9, I("\x02"), FM_ELIMIT},
-        {10, I("\xc4\x00"), FM_OK}, {10, I("\xc4\x0f" "0123456789abcde"), FM_EFORMAT}, {10, I("\xc4\x11" B16 "x"), FM_ELIMIT},
+        {10, I("\xc4\x00"), FM_OK}, {10, I("\xc4\x0f" "0123456789abcde"), FM_EFORMAT},
+        {10, I("\xc4\x11" B16 "x"), FM_ELIMIT},
         {11, I("\xc4\x00"), FM_EFORMAT}, {11, I("\xc4\x21" B32 "x"), FM_EFORMAT},
-        {12, I("\x00"), FM_EFORMAT}, {12, I("\x01"), FM_OK}, {12, I("\xce\x00\x0f\xff\xff"), FM_OK}, {12, I("\xce\x00\x10\x00\x00"), FM_OK},
+        {12, I("\x00"), FM_EFORMAT}, {12, I("\x01"), FM_OK}, {12, I("\xce\x00\x0f\xff\xff"), FM_OK},
+        {12, I("\xce\x00\x10\x00\x00"), FM_OK},
         {12, I("\xce\x00\x10\x00\x01"), FM_ELIMIT},
         {13, I("\x00"), FM_EFORMAT}, {13, I("\x01"), FM_OK}, {13, I("\xcc\xff"), FM_OK}, {13, I("\xcd\x01\x00"), FM_OK},
         {13, I("\xcd\x01\x01"), FM_ELIMIT},
@@ -381,6 +387,38 @@ static void closing_is_bounded(void **state)
     free(bytes);
 }
 
+static void a_full_buffer_is_told_and_nothing_added(void **state)
+{
+    struct fm_crypto c = fm_fake_crypto_of(&device);
+    struct fm_set_header h = header();
+    struct fm_set_id id;
+    struct fm_buf buf;
+    struct fm_set set;
+    (void)state;
+    fm_buf_init(&buf, 0);
+    assert_int_equal(fm_set_close(&buf, &id, &c, &mesh, &h, CHANGES, &key, nonce), FM_OK);
+    assert_int_equal(fm_set_decode(&set, fm_buf_span(&buf)), FM_OK);
+    size_t whole = buf.len;
+    for (size_t max = 1; max <= whole + 1; max++) {
+        struct fm_buf small;
+        fm_buf_init(&small, max);
+        assert_int_equal(fm_buf_add(&small, "x", 1), FM_OK);
+        int rc = fm_set_close(&small, &id, &c, &mesh, &h, CHANGES, &key, nonce);
+        assert_int_equal(rc, max > whole ? FM_OK : FM_ELIMIT);
+        assert_int_equal(small.len, max > whole ? whole + 1 : 1);
+        small.len = 1;
+        rc = fm_set_header_encode(&small, &h);
+        assert_int_equal(rc, max > set.header_bytes.len ? FM_OK : FM_ELIMIT);
+        assert_int_equal(small.len, rc == FM_OK ? set.header_bytes.len + 1 : 1);
+        small.len = 1;
+        rc = fm_set_open(&small, &c, &mesh, &set, &key);
+        assert_int_equal(rc, max > CHANGES.len ? FM_OK : FM_ELIMIT);
+        assert_int_equal(small.len, rc == FM_OK ? CHANGES.len + 1 : 1);
+        fm_buf_fini(&small);
+    }
+    fm_buf_fini(&buf);
+}
+
 /* --- ids: each part of the input makes another id --- */
 static void ids_hang_on_every_part(void **state)
 {
@@ -473,6 +511,7 @@ int main(void)
         cmocka_unit_test(sizes_are_judged_before_opening),
         cmocka_unit_test(keys_open_what_names_them),
         cmocka_unit_test(closing_is_bounded),
+        cmocka_unit_test(a_full_buffer_is_told_and_nothing_added),
         cmocka_unit_test(ids_hang_on_every_part),
         cmocka_unit_test(hashes_are_over_these_bytes),
     };

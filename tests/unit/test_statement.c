@@ -150,18 +150,25 @@ static void each_content_has_its_form(void **state)
     } cases[] = {
         {I("\x96\x01" AUTHOR ID "\x09" STORE "\x90"), FM_OK}, {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91" TIP), FM_OK},
         {I("\x95\x02" AUTHOR ID "\x09\x05"), FM_OK}, {I("\x96\x02" AUTHOR ID "\x09" STORE "\x90"), FM_EFORMAT},
-        {I("\x95\x01" AUTHOR ID "\x09\x05"), FM_EFORMAT}, {I("\x95\x03" AUTHOR ID "\x09\x05"), FM_EFORMAT}, {I("\x95\x00" AUTHOR ID "\x09\x05"), FM_EFORMAT},
-        {I("\x95\xcd\x01\x02" AUTHOR ID "\x09\x05"), FM_ELIMIT}, {I("\x95\xcc\x02" AUTHOR ID "\x09\x05"), FM_EFORMAT}, {I("\x90"), FM_EFORMAT},
-        {I(""), FM_EFORMAT}, {I("\x95\x02" AUTHOR ID "\x09\x05\x01"), FM_EFORMAT}, {I("\x95\x02" AUTHOR "\xc4\x00\x09\x05"), FM_EFORMAT},
-        {I("\x95\x02" AUTHOR ID "\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x05"), FM_OK}, {I("\x95\x02" AUTHOR ID "\xcf\x80\0\0\0\0\0\0\0\x05"), FM_ELIMIT},
-        {I("\x95\x02" AUTHOR ID "\x09\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK}, {I("\x95\x02" AUTHOR ID "\x09\xcf\x80\0\0\0\0\0\0\0"), FM_ELIMIT},
+        {I("\x95\x01" AUTHOR ID "\x09\x05"), FM_EFORMAT}, {I("\x95\x03" AUTHOR ID "\x09\x05"), FM_EFORMAT},
+        {I("\x95\x00" AUTHOR ID "\x09\x05"), FM_EFORMAT},
+        {I("\x95\xcd\x01\x02" AUTHOR ID "\x09\x05"), FM_ELIMIT},
+        {I("\x95\xcc\x02" AUTHOR ID "\x09\x05"), FM_EFORMAT}, {I("\x90"), FM_EFORMAT},
+        {I(""), FM_EFORMAT}, {I("\x95\x02" AUTHOR ID "\x09\x05\x01"), FM_EFORMAT},
+        {I("\x95\x02" AUTHOR "\xc4\x00\x09\x05"), FM_EFORMAT},
+        {I("\x95\x02" AUTHOR ID "\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\x05"), FM_OK},
+        {I("\x95\x02" AUTHOR ID "\xcf\x80\0\0\0\0\0\0\0\x05"), FM_ELIMIT},
+        {I("\x95\x02" AUTHOR ID "\x09\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), FM_OK},
+        {I("\x95\x02" AUTHOR ID "\x09\xcf\x80\0\0\0\0\0\0\0"), FM_ELIMIT},
         {I("\x95\x02" AUTHOR ID "\x09\xc0"), FM_EFORMAT}, {I("\x96\x01" AUTHOR ID "\x09\xc4\x07" "0123456\x90"), FM_EFORMAT},
         {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91\x93\xc4\x18" B24 "\x00\xc4\x18" B24), FM_EFORMAT},
         {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91\x93\xc4\x18" B24 "\xcf\x80\0\0\0\0\0\0\0\xc4\x18" B24), FM_ELIMIT},
         {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91\x93\xc4\x17" B8 B8 "0123456\x01\xc4\x18" B24), FM_EFORMAT},
         {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91\x93\xc4\x18" B24 "\x01\xc4\x17" B8 B8 "0123456"), FM_EFORMAT},
-        {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91\x92\xc4\x18" B24 "\x01"), FM_EFORMAT}, {I("\x96\x01" AUTHOR ID "\x09" STORE "\x92" TIP), FM_EFORMAT},
-        {I("\x96\x01" AUTHOR ID "\x09" STORE "\xc0"), FM_EFORMAT}, {I("\x96\x01" AUTHOR ID "\x09" STORE "\xdc\x00\x01" TIP), FM_EFORMAT},
+        {I("\x96\x01" AUTHOR ID "\x09" STORE "\x91\x92\xc4\x18" B24 "\x01"), FM_EFORMAT},
+        {I("\x96\x01" AUTHOR ID "\x09" STORE "\x92" TIP), FM_EFORMAT},
+        {I("\x96\x01" AUTHOR ID "\x09" STORE "\xc0"), FM_EFORMAT},
+        {I("\x96\x01" AUTHOR ID "\x09" STORE "\xdc\x00\x01" TIP), FM_EFORMAT},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -211,6 +218,27 @@ static void statements_are_bounded(void **state)
     assert_int_equal(fm_statement_decode(&out, &c, &mesh, fm_span(big, sizeof big - 1)), FM_EFORMAT);
 }
 
+static void a_full_buffer_is_told_and_nothing_added(void **state)
+{
+    struct fm_crypto c = fm_fake_crypto_of(&device);
+    const struct fm_receipt_tip tip = {.sequence = 9};
+    struct fm_statement in = sample(FM_RECEIPT);
+    struct fm_buf buf;
+    (void)state;
+    fm_buf_init(&buf, 0);
+    assert_int_equal(fm_statement_sign(&buf, &c, &mesh, &in, &tip, 1), FM_OK);
+    for (size_t max = 1; max <= buf.len + 1; max++) {
+        struct fm_buf small;
+        fm_buf_init(&small, max);
+        assert_int_equal(fm_buf_add(&small, "x", 1), FM_OK);
+        int rc = fm_statement_sign(&small, &c, &mesh, &in, &tip, 1);
+        assert_int_equal(rc, max > buf.len ? FM_OK : FM_ELIMIT);
+        assert_int_equal(small.len, rc == FM_OK ? buf.len + 1 : 1);
+        fm_buf_fini(&small);
+    }
+    fm_buf_fini(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +247,7 @@ int main(void)
         cmocka_unit_test(cut_or_bent_statements_are_refused),
         cmocka_unit_test(each_content_has_its_form),
         cmocka_unit_test(statements_are_bounded),
+        cmocka_unit_test(a_full_buffer_is_told_and_nothing_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

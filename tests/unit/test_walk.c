@@ -59,31 +59,42 @@ static void canonical_values_and_no_others(void **state)
 {
     static const struct sample samples[] = {
         S("nil", "\xc0", FM_OK), S("false", "\xc2", FM_OK), S("true", "\xc3", FM_OK),
-        S("0", "\x00", FM_OK), S("127", "\x7f", FM_OK), S("128", "\xcc\x80", FM_OK), S("127 in 8 bits", "\xcc\x7f", FM_EFORMAT),
+        S("0", "\x00", FM_OK), S("127", "\x7f", FM_OK), S("128", "\xcc\x80", FM_OK),
+        S("127 in 8 bits", "\xcc\x7f", FM_EFORMAT),
         S("255", "\xcc\xff", FM_OK), S("255 in 16 bits", "\xcd\x00\xff", FM_EFORMAT), S("256", "\xcd\x01\x00", FM_OK),
         S("65535 in 32 bits", "\xce\x00\x00\xff\xff", FM_EFORMAT), S("65536", "\xce\x00\x01\x00\x00", FM_OK),
         S("2^32-1 in 64 bits", "\xcf\x00\x00\x00\x00\xff\xff\xff\xff", FM_EFORMAT),
         S("2^32", "\xcf\x00\x00\x00\x01\x00\x00\x00\x00", FM_OK),
-        S("2^63-1", "\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", FM_OK), S("2^63", "\xcf\x80\x00\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
-        S("-1", "\xff", FM_OK), S("-32", "\xe0", FM_OK), S("-32 in 8 bits", "\xd0\xe0", FM_EFORMAT), S("-33", "\xd0\xdf", FM_OK),
+        S("2^63-1", "\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", FM_OK),
+        S("2^63", "\xcf\x80\x00\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("-1", "\xff", FM_OK), S("-32", "\xe0", FM_OK), S("-32 in 8 bits", "\xd0\xe0", FM_EFORMAT),
+        S("-33", "\xd0\xdf", FM_OK),
         S("-128", "\xd0\x80", FM_OK), S("-128 in 16 bits", "\xd1\xff\x80", FM_EFORMAT), S("-129", "\xd1\xff\x7f", FM_OK),
         S("-32768 in 32 bits", "\xd2\xff\xff\x80\x00", FM_EFORMAT), S("-32769", "\xd2\xff\xff\x7f\xff", FM_OK),
         S("-2^31 in 64 bits", "\xd3\xff\xff\xff\xff\x80\x00\x00\x00", FM_EFORMAT),
-        S("-2^31-1", "\xd3\xff\xff\xff\xff\x7f\xff\xff\xff", FM_OK), S("-2^63", "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", FM_OK),
+        S("-2^31-1", "\xd3\xff\xff\xff\xff\x7f\xff\xff\xff", FM_OK),
+        S("-2^63", "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", FM_OK),
         S("5 signed", "\xd0\x05", FM_EFORMAT), S("128 signed", "\xd1\x00\x80", FM_EFORMAT),
         S("2^40 signed", "\xd3\x00\x00\x01\x00\x00\x00\x00\x00", FM_EFORMAT),
         S("float32", "\xca\x3f\x00\x00\x00", FM_EFORMAT), S("0.5", "\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00", FM_OK),
-        S("-0.5", "\xcb\xbf\xe0\x00\x00\x00\x00\x00\x00", FM_OK), S("1.0", "\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
-        S("1.5", "\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00", FM_OK), S("3.0", "\xcb\x40\x08\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
-        S("0.0", "\xcb\x00\x00\x00\x00\x00\x00\x00\x00", FM_EFORMAT), S("-0.0", "\xcb\x80\x00\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("-0.5", "\xcb\xbf\xe0\x00\x00\x00\x00\x00\x00", FM_OK),
+        S("1.0", "\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("1.5", "\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00", FM_OK),
+        S("3.0", "\xcb\x40\x08\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("0.0", "\xcb\x00\x00\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("-0.0", "\xcb\x80\x00\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
         S("least denormal", "\xcb\x00\x00\x00\x00\x00\x00\x00\x01", FM_OK),
         S("2^51+0.5", "\xcb\x43\x20\x00\x00\x00\x00\x00\x01", FM_OK),
-        S("2^52+1", "\xcb\x43\x30\x00\x00\x00\x00\x00\x01", FM_EFORMAT), S("2^62", "\xcb\x43\xd0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("2^52+1", "\xcb\x43\x30\x00\x00\x00\x00\x00\x01", FM_EFORMAT),
+        S("2^62", "\xcb\x43\xd0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
         S("2^63 as float", "\xcb\x43\xe0\x00\x00\x00\x00\x00\x00", FM_OK),
         S("-2^63 as float", "\xcb\xc3\xe0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
-        S("below -2^63", "\xcb\xc3\xe0\x00\x00\x00\x00\x00\x01", FM_OK), S("1e300", "\xcb\x7e\x37\xe4\x3c\x88\x00\x75\x9c", FM_OK),
-        S("infinity", "\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", FM_EFORMAT), S("-infinity", "\xcb\xff\xf0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
-        S("NaN", "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", FM_EFORMAT), S("NaN 2", "\xcb\xff\xf0\x00\x00\x00\x00\x00\x01", FM_EFORMAT),
+        S("below -2^63", "\xcb\xc3\xe0\x00\x00\x00\x00\x00\x01", FM_OK),
+        S("1e300", "\xcb\x7e\x37\xe4\x3c\x88\x00\x75\x9c", FM_OK),
+        S("infinity", "\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("-infinity", "\xcb\xff\xf0\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("NaN", "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", FM_EFORMAT),
+        S("NaN 2", "\xcb\xff\xf0\x00\x00\x00\x00\x00\x01", FM_EFORMAT),
         S("empty str", "\xa0", FM_OK), S("str", "\xa2hi", FM_OK), S("short str in str8", "\xd9\x02hi", FM_EFORMAT),
         S("str8 in str16", "\xda\x00\x02hi", FM_EFORMAT), S("str16 in str32", "\xdb\x00\x00\x00\x02hi", FM_EFORMAT),
         S("bin", "\xc4\x01x", FM_EFORMAT), S("ext", "\xd4\x01x", FM_EFORMAT), S("ext8", "\xc7\x01\x01x", FM_EFORMAT),
@@ -100,12 +111,18 @@ static void canonical_values_and_no_others(void **state)
 static void keys_are_text_sorted_and_unique(void **state)
 {
     static const struct sample samples[] = {
-        S("none", "\x80", FM_OK), S("two", "\x82\xa1" "a\x01\xa1" "b\x02", FM_OK), S("twice", "\x82\xa1" "a\x01\xa1" "a\x02", FM_EFORMAT),
-        S("falling", "\x82\xa1" "b\x01\xa1" "a\x02", FM_EFORMAT), S("beginning first", "\x82\xa1" "a\x01\xa2" "ab\x02", FM_OK),
-        S("beginning last", "\x82\xa2" "ab\x01\xa1" "a\x02", FM_EFORMAT), S("by bytes, not length", "\x82\xa2" "ab\x01\xa1" "b\x02", FM_OK),
-        S("bytes are unsigned", "\x82\xa1" "z\x01\xa2\xc3\xa9\x02", FM_OK), S("empty key first", "\x82\xa0\x01\xa1" "a\x02", FM_OK),
-        S("number as key", "\x81\x01\x01", FM_EFORMAT), S("nil as key", "\x81\xc0\x01", FM_EFORMAT), S("bin as key", "\x81\xc4\x01" "a\x01", FM_EFORMAT),
-        S("wide key", "\x81\xd9\x01" "a\x01", FM_EFORMAT), S("inner falling", "\x81\xa1" "m\x82\xa1" "b\x01\xa1" "a\x02", FM_EFORMAT),
+        S("none", "\x80", FM_OK), S("two", "\x82\xa1" "a\x01\xa1" "b\x02", FM_OK),
+        S("twice", "\x82\xa1" "a\x01\xa1" "a\x02", FM_EFORMAT),
+        S("falling", "\x82\xa1" "b\x01\xa1" "a\x02", FM_EFORMAT),
+        S("beginning first", "\x82\xa1" "a\x01\xa2" "ab\x02", FM_OK),
+        S("beginning last", "\x82\xa2" "ab\x01\xa1" "a\x02", FM_EFORMAT),
+        S("by bytes, not length", "\x82\xa2" "ab\x01\xa1" "b\x02", FM_OK),
+        S("bytes are unsigned", "\x82\xa1" "z\x01\xa2\xc3\xa9\x02", FM_OK),
+        S("empty key first", "\x82\xa0\x01\xa1" "a\x02", FM_OK),
+        S("number as key", "\x81\x01\x01", FM_EFORMAT), S("nil as key", "\x81\xc0\x01", FM_EFORMAT),
+        S("bin as key", "\x81\xc4\x01" "a\x01", FM_EFORMAT),
+        S("wide key", "\x81\xd9\x01" "a\x01", FM_EFORMAT),
+        S("inner falling", "\x81\xa1" "m\x82\xa1" "b\x01\xa1" "a\x02", FM_EFORMAT),
         S("same key on two levels", "\x81\xa1" "m\x81\xa1" "m\x01", FM_OK), S("an array is no document", "\x90", FM_EFORMAT),
         S("nil is no document", "\xc0", FM_EFORMAT), S("key without value", "\x81\xa1" "a", FM_EFORMAT),
     };
@@ -117,14 +134,19 @@ static void text_is_utf8_without_nul(void **state)
 {
     static const struct sample samples[] = {
         S("ascii", "\xa1\x7f", FM_OK), S("U+0080", "\xa2\xc2\x80", FM_OK), S("U+07FF", "\xa2\xdf\xbf", FM_OK),
-        S("U+0800", "\xa3\xe0\xa0\x80", FM_OK), S("U+D7FF", "\xa3\xed\x9f\xbf", FM_OK), S("U+E000", "\xa3\xee\x80\x80", FM_OK),
-        S("U+FFFF", "\xa3\xef\xbf\xbf", FM_OK), S("U+10000", "\xa4\xf0\x90\x80\x80", FM_OK), S("U+10FFFF", "\xa4\xf4\x8f\xbf\xbf", FM_OK),
-        S("NUL", "\xa1\x00", FM_EFORMAT), S("NUL inside", "\xa3" "a\x00" "b", FM_EFORMAT), S("lone continuation", "\xa1\x80", FM_EFORMAT),
-        S("overlong 2", "\xa2\xc0\x80", FM_EFORMAT), S("overlong 2b", "\xa2\xc1\xbf", FM_EFORMAT), S("overlong 3", "\xa3\xe0\x9f\xbf", FM_EFORMAT),
+        S("U+0800", "\xa3\xe0\xa0\x80", FM_OK), S("U+D7FF", "\xa3\xed\x9f\xbf", FM_OK),
+        S("U+E000", "\xa3\xee\x80\x80", FM_OK),
+        S("U+FFFF", "\xa3\xef\xbf\xbf", FM_OK), S("U+10000", "\xa4\xf0\x90\x80\x80", FM_OK),
+        S("U+10FFFF", "\xa4\xf4\x8f\xbf\xbf", FM_OK),
+        S("NUL", "\xa1\x00", FM_EFORMAT), S("NUL inside", "\xa3" "a\x00" "b", FM_EFORMAT),
+        S("lone continuation", "\xa1\x80", FM_EFORMAT),
+        S("overlong 2", "\xa2\xc0\x80", FM_EFORMAT), S("overlong 2b", "\xa2\xc1\xbf", FM_EFORMAT),
+        S("overlong 3", "\xa3\xe0\x9f\xbf", FM_EFORMAT),
         S("overlong 4", "\xa4\xf0\x8f\xbf\xbf", FM_EFORMAT), S("surrogate low", "\xa3\xed\xa0\x80", FM_EFORMAT),
         S("surrogate high", "\xa3\xed\xbf\xbf", FM_EFORMAT), S("above U+10FFFF", "\xa4\xf4\x90\x80\x80", FM_EFORMAT),
         S("0xf5", "\xa4\xf5\x80\x80\x80", FM_EFORMAT), S("0xff", "\xa1\xff", FM_EFORMAT), S("cut 2", "\xa1\xc3", FM_EFORMAT),
-        S("cut 3", "\xa2\xe2\x82", FM_EFORMAT), S("cut 4", "\xa3\xf0\x9f\x98", FM_EFORMAT), S("bad third byte", "\xa3\xe2\x82\x41", FM_EFORMAT),
+        S("cut 3", "\xa2\xe2\x82", FM_EFORMAT), S("cut 4", "\xa3\xf0\x9f\x98", FM_EFORMAT),
+        S("bad third byte", "\xa3\xe2\x82\x41", FM_EFORMAT),
         S("bad fourth byte", "\xa4\xf0\x9f\x98\x41", FM_EFORMAT), S("good then bad", "\xa3\xc3\xa9\xc3", FM_EFORMAT),
         S("as a key", "\x81\xa1\xff\x01", FM_EFORMAT),
     };
@@ -242,7 +264,8 @@ static void claims_are_bounded_by_the_bytes_left(void **state)
     static const struct sample samples[] = { /* TRAPS K1 */
         S("4 G items", "\xdd\xff\xff\xff\xff", FM_EFORMAT), S("4 G entries", "\xdf\xff\xff\xff\xff", FM_EFORMAT),
         S("4 GB string", "\xdb\xff\xff\xff\xffx", FM_EFORMAT), S("2 items in 1 byte", "\x92\x01", FM_EFORMAT),
-        S("1 entry in 1 byte", "\x81\xa0", FM_EFORMAT), S("nested heads", "\x91\x91\x91\xdd\x7f\xff\xff\xff\x01", FM_EFORMAT),
+        S("1 entry in 1 byte", "\x81\xa0", FM_EFORMAT),
+        S("nested heads", "\x91\x91\x91\xdd\x7f\xff\xff\xff\x01", FM_EFORMAT),
         S("cut head", "\xcd\x01", FM_EFORMAT), S("cut float", "\xcb\x3f", FM_EFORMAT), S("cut str8", "\xd9", FM_EFORMAT),
     };
     (void)state;
@@ -301,10 +324,12 @@ static void envelope_numbers(void **state)
         int rc;
         uint64_t number;
     } samples[] = {
-        {"\x05", 1, 5, FM_OK, 5}, {"\x05", 1, 4, FM_ELIMIT, 0}, {"\xcc\x05", 2, 9, FM_EFORMAT, 0}, {"\xff", 1, 9, FM_EFORMAT, 0},
+        {"\x05", 1, 5, FM_OK, 5}, {"\x05", 1, 4, FM_ELIMIT, 0}, {"\xcc\x05", 2, 9, FM_EFORMAT, 0},
+        {"\xff", 1, 9, FM_EFORMAT, 0},
         {"\xd0\x05", 2, 9, FM_EFORMAT, 0}, {"\xcf\xff\xff\xff\xff\xff\xff\xff\xff", 9, UINT64_MAX, FM_OK, UINT64_MAX},
         {"\xcf\xff\xff\xff\xff\xff\xff\xff\xff", 9, UINT64_MAX - 1, FM_ELIMIT, 0}, {"\xc0", 1, 9, FM_EFORMAT, 0},
-        {"\xa1" "5", 2, 9, FM_EFORMAT, 0}, {"\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00", 9, 9, FM_EFORMAT, 0}, {"", 0, 9, FM_EFORMAT, 0},
+        {"\xa1" "5", 2, 9, FM_EFORMAT, 0}, {"\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00", 9, 9, FM_EFORMAT, 0},
+        {"", 0, 9, FM_EFORMAT, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
@@ -376,10 +401,14 @@ static void node_budget_holds_in_the_envelope(void **state)
 static void skip_takes_any_well_formed_value(void **state)
 {
     static const struct sample samples[] = {
-        S("wide integer", "\xcc\x05", FM_OK), S("float32", "\xca\x3f\x00\x00\x00", FM_OK), S("bin16", "\xc5\x00\x02hi", FM_OK),
-        S("fixext", "\xd8\x01" "0123456789abcdef", FM_OK), S("ext8", "\xc7\x02\x01hi", FM_OK), S("ext32", "\xc9\x00\x00\x00\x01\x01x", FM_OK),
-        S("falling keys", "\x82\xa1" "b\x01\xa1" "a\x02", FM_OK), S("number as key", "\x81\x01\x01", FM_OK), S("bad text", "\xa1\xff", FM_OK),
-        S("0xc1", "\x91\xc1", FM_EFORMAT), S("cut ext", "\xd8\x01" "0123456789abcde", FM_EFORMAT), S("cut ext head", "\xc7\x00", FM_EFORMAT),
+        S("wide integer", "\xcc\x05", FM_OK), S("float32", "\xca\x3f\x00\x00\x00", FM_OK),
+        S("bin16", "\xc5\x00\x02hi", FM_OK),
+        S("fixext", "\xd8\x01" "0123456789abcdef", FM_OK), S("ext8", "\xc7\x02\x01hi", FM_OK),
+        S("ext32", "\xc9\x00\x00\x00\x01\x01x", FM_OK),
+        S("falling keys", "\x82\xa1" "b\x01\xa1" "a\x02", FM_OK), S("number as key", "\x81\x01\x01", FM_OK),
+        S("bad text", "\xa1\xff", FM_OK),
+        S("0xc1", "\x91\xc1", FM_EFORMAT), S("cut ext", "\xd8\x01" "0123456789abcde", FM_EFORMAT),
+        S("cut ext head", "\xc7\x00", FM_EFORMAT),
     };
     (void)state;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
@@ -428,7 +457,8 @@ static void packed_doubles_are_canonical(void **state)
         int error;
     } samples[] = {
         {0.0, "\x00", 1, FM_OK}, {-0.0, "\x00", 1, FM_OK}, {1.0, "\x01", 1, FM_OK}, {-3.0, "\xfd", 1, FM_OK},
-        {0.5, "\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00", 9, FM_OK}, {4294967296.0, "\xcf\x00\x00\x00\x01\x00\x00\x00\x00", 9, FM_OK},
+        {0.5, "\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00", 9, FM_OK},
+        {4294967296.0, "\xcf\x00\x00\x00\x01\x00\x00\x00\x00", 9, FM_OK},
         {9223372036854775808.0, "\xcb\x43\xe0\x00\x00\x00\x00\x00\x00", 9, FM_OK},
         {-9223372036854775808.0, "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", 9, FM_OK},
         {9007199254740993.0, "\xcf\x00\x20\x00\x00\x00\x00\x00\x00", 9, FM_OK},
