@@ -15,7 +15,8 @@ static void free_acts(struct fm_act **acts, size_t count)
 }
 
 /* The acts among the items that this role may do at all; one that cannot be decoded is void alone. */
-static int decode_acts(struct fm_repl *r, const struct fm_span *items, uint32_t count, struct fm_act ***out, size_t *out_count)
+static int decode_acts(struct fm_repl *r, const struct fm_span *items, uint32_t count, struct fm_act ***out,
+                       size_t *out_count)
 {
     struct fm_act **acts = calloc((size_t)count + 1, sizeof *acts);
     size_t n = 0;

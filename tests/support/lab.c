@@ -286,8 +286,8 @@ void fm_lab_set_of(struct fm_lab_set *out, const struct fm_lab_device *by, struc
     MUST(fm_set_close(&out->bytes, &out->id, &by->crypto, &mesh, &out->header, body, key, nonce));
 }
 
-void fm_lab_set(struct fm_lab_set *out, const struct fm_lab_device *by, struct fm_set_header header, const struct fm_span *items,
-                uint32_t count, const struct fm_key *key)
+void fm_lab_set(struct fm_lab_set *out, const struct fm_lab_device *by, struct fm_set_header header,
+                const struct fm_span *items, uint32_t count, const struct fm_key *key)
 {
     struct fm_buf body;
     struct fm_pack p;

@@ -60,8 +60,8 @@ struct fm_lab_set {
     struct fm_set_id id;
     struct fm_buf bytes;
 };
-void fm_lab_set(struct fm_lab_set *out, const struct fm_lab_device *by, struct fm_set_header header, const struct fm_span *items,
-                uint32_t count, const struct fm_key *key);
+void fm_lab_set(struct fm_lab_set *out, const struct fm_lab_device *by, struct fm_set_header header,
+                const struct fm_span *items, uint32_t count, const struct fm_key *key);
 /* The same with these bytes for a body, whatever they are. */
 void fm_lab_set_of(struct fm_lab_set *out, const struct fm_lab_device *by, struct fm_set_header header, struct fm_span body,
                    const struct fm_key *key);

@@ -1,51 +1,5 @@
 /* The core's step: what is refused at the envelope, our own sets, restart, and exchange between cores. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "tests/support/lab.h"
-
-static const char *const keys[] = {"k1", NULL};
-
-struct three {
-    struct fm_lab_node hub, a, b;
-};
-
-static int setup(void **state)
-{
-    struct three *t = calloc(1, sizeof *t);
-    assert_non_null(t);
-    fm_lab_open(&t->hub, "hub", 11);
-    fm_lab_open(&t->a, "bama", 12);
-    fm_lab_open(&t->b, "dikwa", 13);
-    fm_lab_found(&t->hub, keys);
-    fm_lab_join(&t->hub, &t->a, 2, keys);
-    fm_lab_join(&t->hub, &t->b, 3, keys);
-    fm_lab_exchange(&t->a, &t->hub, 0);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct three *t = *state;
-    fm_lab_close(&t->hub);
-    fm_lab_close(&t->a);
-    fm_lab_close(&t->b);
-    free(t);
-    return 0;
-}
-
-static struct fm_version_id write_one(struct fm_lab_node *n, uint8_t action, uint8_t record, uint32_t version,
-                                      const struct fm_version_id *parent, const char *document)
-{
-    struct fm_version_id id;
-    struct fm_change change = fm_lab_change(n, action, record, version, parent, document);
-    assert_int_equal(fm_lab_write(n, &change, &id), 0);
-    return id;
-}
+#include "tests/support/lab_three.h"
 
 static struct fm_head head_of(struct fm_lab_node *n, uint8_t record)
 {
@@ -73,24 +27,7 @@ static struct fm_set_meta set_at(const struct fm_lab_node *n, uint64_t arrival)
     return meta;
 }
 
-static void assert_same_digests(struct fm_lab_node *x, struct fm_lab_node *y)
-{
-    struct fm_digest dx[2], dy[2];
-    fm_lab_digest(x, dx);
-    fm_lab_digest(y, dy);
-    assert_memory_equal(&dx[0], &dy[0], sizeof dx[0]);
-    assert_memory_equal(&dx[1], &dy[1], sizeof dx[1]);
-}
-
 /* --- the envelope (rule 50) --- */
-
-static struct fm_grant_id grant_of(const struct fm_lab_node *n)
-{
-    uint64_t epoch;
-    const struct fm_grant *grant = fm_turn_grant(n->core, &epoch);
-    assert_non_null(grant);
-    return grant->id;
-}
 
 static void change_set(struct fm_lab_set *out, struct fm_lab_node *by, struct fm_set_header header)
 {
@@ -423,7 +360,6 @@ static void test_a_child_waits_for_its_parent(void **state)
 
 int main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_what_fails_at_the_envelope_is_refused_and_leaves_nothing),
         CASE(test_a_stream_has_so_many_branches_and_no_more),

@@ -1,108 +1,5 @@
-/* Verdicts after intake: void bodies, keys that come later, forks, revocations in any order, reindex, and a store that
- * fails at any row. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "tests/support/lab.h"
-
-static const char *const keys[] = {"k1", NULL};
-
-struct three {
-    struct fm_lab_node hub, a, b;
-};
-
-static int setup(void **state)
-{
-    struct three *t = calloc(1, sizeof *t);
-    assert_non_null(t);
-    fm_lab_open(&t->hub, "hub", 11);
-    fm_lab_open(&t->a, "bama", 12);
-    fm_lab_open(&t->b, "dikwa", 13);
-    fm_lab_found(&t->hub, keys);
-    fm_lab_join(&t->hub, &t->a, 2, keys);
-    fm_lab_join(&t->hub, &t->b, 3, keys);
-    fm_lab_exchange(&t->a, &t->hub, 0);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct three *t = *state;
-    fm_lab_close(&t->hub);
-    fm_lab_close(&t->a);
-    fm_lab_close(&t->b);
-    free(t);
-    return 0;
-}
-
-static struct fm_version_id write_one(struct fm_lab_node *n, uint8_t action, uint8_t record, uint32_t version,
-                                      const struct fm_version_id *parent, const char *document)
-{
-    struct fm_version_id id;
-    struct fm_change change = fm_lab_change(n, action, record, version, parent, document);
-    assert_int_equal(fm_lab_write(n, &change, &id), 0);
-    return id;
-}
-
-static int find_head(struct fm_lab_node *n, uint8_t record, struct fm_head *head)
-{
-    struct fm_record_id id = fm_lab_record(record);
-    const struct fm_port *port = fm_memory_port(n->store);
-    return port->head(port->ctx, FM_KIND_ASSESSMENT, &id, &n->arena, head);
-}
-
-static bool shown(struct fm_lab_node *n, uint8_t record)
-{
-    struct fm_head head;
-    return find_head(n, record, &head) == 0 && head.shown;
-}
-
-static struct fm_set_meta set_of(const struct fm_lab_node *n, const struct fm_lab_set *set)
-{
-    struct fm_set_meta meta;
-    const struct fm_port *port = fm_memory_port(n->store);
-    assert_int_equal(port->set_get(port->ctx, &set->header.stream, set->header.sequence, &set->id, &meta), 0);
-    return meta;
-}
-
-static struct fm_grant_id grant_of(const struct fm_lab_node *n)
-{
-    uint64_t epoch;
-    const struct fm_grant *grant = fm_turn_grant(n->core, &epoch);
-    assert_non_null(grant);
-    return grant->id;
-}
-
-static void take(struct fm_lab_node *n, const struct fm_lab_set *set, int error)
-{
-    int refused;
-    assert_int_equal(fm_lab_take(n, fm_buf_span(&set->bytes), &refused), 0);
-    assert_int_equal(refused, error);
-}
-
-static void assert_same_digests(struct fm_lab_node *x, struct fm_lab_node *y)
-{
-    struct fm_digest dx[2], dy[2];
-    fm_lab_digest(x, dx);
-    fm_lab_digest(y, dy);
-    assert_memory_equal(&dx[0], &dy[0], sizeof dx[0]);
-    assert_memory_equal(&dx[1], &dy[1], sizeof dx[1]);
-}
-
-static struct fm_span item_of(struct fm_lab_node *n, uint8_t record, uint32_t version, const char *document)
-{
-    struct fm_change change = fm_lab_change(n, FM_CREATE, record, version, NULL, document);
-    struct fm_buf item;
-    fm_buf_init(&item, 0);
-    assert_int_equal(fm_change_encode(&item, &change), 0);
-    struct fm_span span = fm_span(fm_arena_copy(&n->arena, fm_buf_span(&item)), item.len);
-    fm_buf_fini(&item);
-    return span;
-}
+/* What a set is after intake: void bodies, keys that come later, reindex, and a store that fails at any row. */
+#include "tests/support/lab_three.h"
 
 /* --- void --- */
 
@@ -294,198 +191,6 @@ static void test_the_newest_key_is_the_one_whose_first_grant_is_the_newest(void 
     }
 }
 
-/* --- forks --- */
-
-static void test_twins_of_a_fork_hold_one_version(void **state)
-{
-    struct three *t = *state;
-    struct fm_set_header header = {.stream = {.incarnation = 99, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)};
-    struct fm_span items[2] = {item_of(&t->a, 1, 1, "{a:1}"), item_of(&t->a, 2, 1, "{a:1}")};
-    struct fm_span other[2] = {items[0], item_of(&t->a, 3, 1, "{a:1}")};
-    struct fm_lab_set x, y;
-    struct fm_version *versions;
-    size_t count;
-    fm_lab_set(&x, &t->a.device, header, items, 2, NULL);
-    fm_lab_set(&y, &t->a.device, header, other, 2, NULL);
-    take(&t->b, &x, 0);
-    take(&t->b, &y, 0);
-    take(&t->hub, &y, 0);
-    take(&t->hub, &x, 0);
-    const struct fm_port *port = fm_memory_port(t->b.store);
-    struct fm_record_id record = fm_lab_record(1);
-    assert_int_equal(port->versions(port->ctx, FM_KIND_ASSESSMENT, &record, &t->b.arena, &versions, &count), 0);
-    assert_int_equal(count, 1);
-    assert_int_equal(versions[0].holder_count, 2);
-    assert_true(shown(&t->b, 1) && shown(&t->b, 2) && shown(&t->b, 3));
-    const struct fm_stream_row *row = fm_vector_find(t->b.core->vector, &x.header.stream);
-    assert_int_equal(row->tip_count, 2);
-    assert_int_equal(row->fork_sequence, 1);
-    assert_same_digests(&t->hub, &t->b);
-    fm_lab_set_free(&x);
-    fm_lab_set_free(&y);
-}
-
-/* --- revocation --- */
-
-/* The hub cuts A's stream after `keep` sets (in the order of their sequence). */
-static void revoke(struct three *t, uint64_t keep)
-{
-    struct fm_act *act = calloc(1, sizeof *act);
-    struct fm_stream stream = {.author = t->a.self.author, .incarnation = t->a.self.incarnation, .lane = 1};
-    const struct fm_port *port = fm_memory_port(t->a.store);
-    struct fm_set_meta meta;
-    size_t count;
-    int refused;
-    assert_non_null(act);
-    act->kind = FM_ACT_REVOKE;
-    act->node = t->a.self.author;
-    if (keep > 0) {
-        assert_int_equal(port->stream_sets(port->ctx, &stream, keep, &meta, 1, &count), 0);
-        assert_int_equal(count, 1);
-        act->cut_count = 1;
-        act->cuts[0] = (struct fm_cut){.incarnation = stream.incarnation, .lane = 1, .sequence = keep, .set = meta.id};
-    }
-    assert_int_equal(fm_lab_act(&t->hub, act, &refused), 0);
-    assert_int_equal(refused, 0);
-    free(act);
-}
-
-static void test_a_revocation_decides_alike_before_and_after_what_it_cuts(void **state)
-{
-    struct three *t = *state;
-    struct fm_lab_node observer;
-    struct fm_version_id id;
-    for (uint8_t i = 1; i <= 4; i++) {
-        write_one(&t->a, FM_CREATE, i, 1, NULL, "{a:1}");
-        assert_int_equal(fm_lab_end(&t->a), 0);
-    }
-    revoke(t, 2); /* the hub holds none of these sets yet */
-    fm_lab_exchange(&t->hub, &t->a, 0);
-    fm_lab_exchange(&t->a, &t->hub, 0); /* the revoked node learns of it last */
-    assert_same_digests(&t->a, &t->hub);
-    for (uint8_t i = 1; i <= 4; i++)
-        assert_int_equal(shown(&t->a, i), i <= 2);
-    struct fm_change change = fm_lab_change(&t->a, FM_CREATE, 9, 1, NULL, "{a:1}");
-    assert_int_equal(fm_lab_write(&t->a, &change, &id), FM_ENOTJOINED);
-    for (uint64_t seed = 1; seed <= 20; seed++) {
-        fm_lab_open(&observer, "hub", 50);
-        fm_lab_exchange(&observer, &t->a, seed);
-        assert_same_digests(&observer, &t->a);
-        assert_int_equal(fm_lab_restart(&observer), 0);
-        assert_same_digests(&observer, &t->a);
-        fm_lab_close(&observer);
-    }
-}
-
-static unsigned looks;
-static int (*look)(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
-                   struct fm_set_meta *out);
-static int counted_look(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
-                        struct fm_set_meta *out)
-{
-    looks++;
-    return look(ctx, stream, sequence, id, out);
-}
-
-/* Two branches from the first set on; the cut names the tip of one. A walk for each set would be 200 * 200 / 2 looks. */
-static void test_a_long_fork_is_judged_in_time_that_grows_with_its_length(void **state)
-{
-    struct three *t = *state;
-    enum { LENGTH = 200 };
-    struct fm_set_header header = {.stream = {.incarnation = 12, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)};
-    struct fm_lab_set set, other;
-    int refused;
-    struct fm_span item = item_of(&t->a, 1, 1, "{a:1}");
-    header.time = 5;
-    fm_lab_set(&other, &t->a.device, header, &item, 1, NULL);
-    for (unsigned i = 1; i <= LENGTH; i++) {
-        item = item_of(&t->a, (uint8_t)i, 1, "{a:1}");
-        header.sequence = i;
-        header.has_prev = i > 1;
-        header.time = 6;
-        fm_lab_set(&set, &t->a.device, header, &item, 1, NULL);
-        header.prev = set.id;
-        take(&t->hub, &set, 0);
-        if (i < LENGTH)
-            fm_lab_set_free(&set);
-    }
-    take(&t->hub, &other, 0);
-    struct fm_act *act = calloc(1, sizeof *act);
-    assert_non_null(act);
-    act->kind = FM_ACT_REVOKE;
-    act->node = t->a.self.author;
-    act->cut_count = 1;
-    act->cuts[0] = (struct fm_cut){.incarnation = 12, .lane = 1, .sequence = LENGTH, .set = set.id};
-    struct fm_port counting = *t->hub.core->port;
-    look = counting.set_get;
-    counting.set_get = counted_look;
-    t->hub.core->port = &counting;
-    looks = 0;
-    assert_int_equal(fm_lab_act(&t->hub, act, &refused), 0);
-    assert_int_equal(refused, 0);
-    assert_true(looks > LENGTH && looks < 4 * LENGTH);
-    assert_int_equal(set_of(&t->hub, &set).verdict, FM_COUNTED);
-    assert_int_equal(set_of(&t->hub, &other).verdict, FM_QUARANTINED);
-    assert_true(shown(&t->hub, 1) && shown(&t->hub, LENGTH));
-    assert_int_equal(fm_lab_restart(&t->hub), 0); /* the port that counts is gone */
-    free(act);
-    fm_lab_set_free(&set);
-    fm_lab_set_free(&other);
-}
-
-static void test_a_revocation_in_the_turn_of_our_own_set_reaches_it(void **state)
-{
-    struct three *t = *state;
-    struct fm_buf bytes;
-    int refused;
-    write_one(&t->a, FM_CREATE, 1, 1, NULL, "{a:1}");
-    revoke(t, 0);
-    uint64_t last;
-    const struct fm_port *port = fm_memory_port(t->hub.store);
-    assert_int_equal(port->arrival_last(port->ctx, &last), 0);
-    fm_buf_init(&bytes, 0);
-    assert_int_equal(port->set_bytes(port->ctx, last, &bytes), 0);
-    assert_true(shown(&t->a, 1));
-    assert_int_equal(fm_lab_take(&t->a, fm_buf_span(&bytes), &refused), 0);
-    assert_int_equal(refused, 0);
-    assert_false(shown(&t->a, 1));
-    fm_lab_exchange(&t->hub, &t->a, 0);
-    assert_same_digests(&t->hub, &t->a);
-    fm_buf_fini(&bytes);
-}
-
-static void test_more_records_than_a_turn_folds_are_a_list_worked_down(void **state)
-{
-    struct three *t = *state;
-    struct fm_lab_node observer;
-    struct fm_digest digests[2];
-    struct fm_buf bytes;
-    uint64_t last;
-    int refused;
-    for (unsigned i = 0; i < FM_FOLDS_PER_TURN_MAX + 1000; i++) {
-        struct fm_change change = fm_lab_change(&t->a, FM_CREATE, 0, 1, NULL, "{a:1}");
-        struct fm_version_id id;
-        fm_be_put(change.record.b, i, 4);
-        assert_int_equal(fm_lab_write(&t->a, &change, &id), 0);
-        fm_arena_reset(&t->a.arena);
-    }
-    assert_int_equal(fm_lab_end(&t->a), 0);
-    revoke(t, 0);
-    const struct fm_port *port = fm_memory_port(t->hub.store);
-    assert_int_equal(port->arrival_last(port->ctx, &last), 0);
-    fm_buf_init(&bytes, 0);
-    assert_int_equal(port->set_bytes(port->ctx, last, &bytes), 0);
-    assert_int_equal(fm_lab_take(&t->a, fm_buf_span(&bytes), &refused), 0);
-    assert_int_equal(fm_repl_digest(t->a.core, &digests[0], &digests[1]), FM_EBUSY);
-    assert_int_equal(fm_lab_restart(&t->a), 0); /* the list outlives the core; this turn's end works on it already */
-    fm_lab_open(&observer, "hub", 50);
-    fm_lab_exchange(&observer, &t->hub, 0); /* the revocation first */
-    fm_lab_exchange(&observer, &t->a, 0);
-    assert_same_digests(&observer, &t->a);
-    fm_lab_close(&observer);
-    fm_buf_fini(&bytes);
-}
-
 /* --- reindex --- */
 
 static void test_reindex_gives_the_same_digests(void **state)
@@ -534,7 +239,8 @@ static int play(struct three *t, unsigned turn, const struct fm_span *incoming, 
     int rc = 0, refused;
     b->events = 1000 * (turn + 1);
     if (turn == 1 || turn == 3) {
-        change = fm_lab_change(b, turn == 1 ? FM_CREATE : FM_UPDATE, 1, turn, turn == 1 ? NULL : base, "{a:1,offlineId:\"o\"}");
+        change = fm_lab_change(b, turn == 1 ? FM_CREATE : FM_UPDATE, 1, turn, turn == 1 ? NULL : base,
+                               "{a:1,offlineId:\"o\"}");
         rc = fm_lab_write(b, &change, turn == 1 ? base : &id);
         if (rc == 0) {
             change = fm_lab_change(b, FM_CREATE, (uint8_t)(10 + turn), 1, NULL, "{a:1}");
@@ -610,7 +316,6 @@ static void test_a_store_that_fails_at_any_row_loses_the_turn_and_nothing_else(v
 
 int main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_a_void_body_stalls_nothing),
         CASE(test_a_sealed_membership_body_is_void),
@@ -619,11 +324,6 @@ int main(void)
         CASE(test_what_is_unreadable_is_taken_in_when_the_key_comes),
         CASE(test_void_and_unreadable_is_void_once_it_can_be_read),
         CASE(test_the_newest_key_is_the_one_whose_first_grant_is_the_newest),
-        CASE(test_a_long_fork_is_judged_in_time_that_grows_with_its_length),
-        CASE(test_twins_of_a_fork_hold_one_version),
-        CASE(test_a_revocation_decides_alike_before_and_after_what_it_cuts),
-        CASE(test_a_revocation_in_the_turn_of_our_own_set_reaches_it),
-        CASE(test_more_records_than_a_turn_folds_are_a_list_worked_down),
         CASE(test_reindex_gives_the_same_digests),
         CASE(test_a_store_that_fails_at_any_row_loses_the_turn_and_nothing_else),
     };
