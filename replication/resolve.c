@@ -36,7 +36,7 @@ static void number_and_date(struct decision *d, struct fm_draft *draft, uint32_t
         fm_draft_str(draft, "resolutionNote", d->s->reason);
 }
 
-/* A document with a tombstone's fields and no others stands for the deletion. */
+/* A tombstone's document stands for the deletion: its fields, and no others. */
 static bool is_deletion(struct fm_span doc)
 {
     struct fm_field fields[FM_MAP_ENTRIES_MAX];
@@ -45,7 +45,22 @@ static bool is_deletion(struct fm_span doc)
     for (size_t i = 0; i < count; i++)
         if (!fm_fields_word("id entityId updatedAt", fields[i].key, NULL))
             return false;
-    return true;
+    return fm_doc_has(doc, "id") && fm_doc_has(doc, "updatedAt");
+}
+
+/* Given data is checked as at a submission; whole: as a new record's. */
+static int check_given(struct decision *d, struct fm_span document, bool whole)
+{
+    struct fm_job *job = fm_arena_take(&d->r->scratch, sizeof *job);
+    if (job == NULL)
+        return FM_ENOMEM;
+    job->r = d->r;
+    job->spec = fm_submit_spec(d->stored.kind);
+    job->payload = document;
+    job->result = d->result;
+    int rc = job->spec == NULL ? FM_OK : fm_submit_check(job, whole, d->stored.document);
+    d->result = job->result;
+    return rc;
 }
 
 /* What no decision changes: identity, and fields that are fixed by rule 16. */
@@ -113,7 +128,10 @@ static int decide(struct decision *d, const struct fm_version *loser, uint32_t n
         fm_draft_lay(&draft, d->s->data);
     keep_fixed(&draft, living.len > 0 ? living : s->document);
     number_and_date(d, &draft, number);
-    return fm_draft_write(&draft, document);
+    rc = fm_draft_write(&draft, document);
+    if (rc == FM_OK && given && d->s->strategy != FM_TAKE_WINNER)
+        rc = check_given(d, d->s->strategy == FM_TAKE_DATA ? *document : d->s->data, d->s->strategy == FM_TAKE_DATA);
+    return rc;
 }
 
 static int write(struct decision *d, struct fm_change *change, const char *message)

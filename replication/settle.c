@@ -155,13 +155,11 @@ static int write(struct fm_repl *r, const struct fm_stored *s, const struct head
     return rc == FM_ELIMIT || rc == FM_ENOTJOINED ? FM_OK : rc; /* then a person has to look at it */
 }
 
-int fm_settle_by_policy(struct fm_repl *r, const struct fm_record_ref *record)
+static int settle(struct fm_repl *r, const struct fm_record_ref *record)
 {
     struct fm_stored stored;
     struct fm_span merged;
     bool yes = false;
-    if (fm_repl_role(r) != FM_ROLE_COORDINATOR)
-        return FM_OK;
     int rc = named(r, &yes);
     if (rc != FM_OK || !yes)
         return rc;
@@ -180,4 +178,17 @@ int fm_settle_by_policy(struct fm_repl *r, const struct fm_record_ref *record)
     if (rc == FM_ELIMIT)
         return FM_OK;
     return rc == FM_OK ? write(r, &stored, heads, merged) : rc;
+}
+
+int fm_settle_by_policy(struct fm_repl *r, const struct fm_record_ref *record)
+{
+    if (fm_repl_role(r) != FM_ROLE_COORDINATOR)
+        return FM_OK;
+    /* A turn may end with many disputed records: each one's memory goes before the next one's comes. */
+    struct fm_arena outer = r->scratch;
+    r->scratch = (struct fm_arena){0};
+    int rc = settle(r, record);
+    fm_arena_fini(&r->scratch);
+    r->scratch = outer;
+    return rc;
 }

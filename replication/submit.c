@@ -45,11 +45,10 @@ const char *fm_submit_clip(char out[68], struct fm_span text)
     return out;
 }
 
-static const struct fm_kind_spec *spec_of(struct fm_span type)
+const struct fm_kind_spec *fm_submit_spec(int kind)
 {
     static const struct fm_kind_spec *const specs[] = {&fm_assessment_spec, &fm_response_spec, &fm_entity_spec,
                                                        &fm_assignment_spec, &fm_user_spec,     &fm_policy_spec};
-    int kind = fm_kind_from(type);
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++)
         if (specs[i]->kind == kind)
             return specs[i];
@@ -216,7 +215,11 @@ static int read_job(struct fm_job *job)
 {
     const struct fm_submission *s = job->s;
     char clip[68];
-    job->spec = spec_of(s->type);
+    int kind = fm_kind_from(s->type);
+    if (kind == FM_KIND_MEDIA)
+        return fm_submit_refuse(&job->result, "not-supported", "Unsupported action: %s: this version takes in no media",
+                                fm_submit_clip(clip, s->action));
+    job->spec = fm_submit_spec(kind);
     if (job->spec == NULL) /* rule 4 */
         return fm_submit_refuse(&job->result, "unknown-type", "Unknown sync type: %s", fm_submit_clip(clip, s->type));
     int verb = fm_action_from(s->action);

@@ -11,10 +11,13 @@
 #include "replication/repl.h"
 
 #define FM_REFUSED 1
+struct fm_kind_spec;
 
 /* --- submit.c --- */
 /* Fills a failed result; returns FM_REFUSED. */
 int fm_submit_refuse(struct fm_result *res, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* NULL: a kind that is not submitted. */
+const struct fm_kind_spec *fm_submit_spec(int kind);
 /* Reports it: rc as above, from whatever was done for it. 0 or the environment error. */
 int fm_submit_report(struct fm_repl *r, struct fm_result *res, int rc);
 /* Text from outside for a message: its first bytes, cut between characters, at most 64 with the end. */
