@@ -407,8 +407,9 @@ static void with_a_huge_frame(const struct attacker *at, const struct net *targe
     static const uint8_t part[64 * 1024];
     for (;;) {
         struct raw_curve r;
-        if (raw_open(&r, at, target) == 0 && raw_curve_send(&r, fm_span_str("hello"), false) == 0 &&
-            raw_curve_claim(&r, 500 * 1000 * 1000) == 0)
+        bool open = raw_open(&r, at, target) == 0 && raw_curve_send(&r, fm_span_str("hello"), false) == 0;
+        poll(NULL, 0, 100); /* heard, so that its end is heard of, too */
+        if (open && raw_curve_claim(&r, 500 * 1000 * 1000) == 0)
             while (send(r.fd, part, sizeof part, MSG_NOSIGNAL) > 0)
                 ;
         close(r.fd);
