@@ -30,7 +30,7 @@ static int compose(struct fm_job *job, const struct fm_record_id *id, struct fm_
     int rc = fm_verify_first(job, &draft, job->payload, first && job->number == 1);
     if (rc == FM_OK)
         rc = fm_draft_write(&draft, document);
-    return rc == FM_ELIMIT ? fm_submit_refuse(&job->result, "too-large", "one change holds at most 64 KiB and 256 fields") : rc;
+    return rc == FM_ELIMIT ? fm_submit_too_large(&job->result) : rc;
 }
 
 static int write(struct fm_job *job, const struct fm_record_id *id, struct fm_span document)

@@ -66,8 +66,9 @@ static int check_given(struct decision *d, struct fm_span document, bool whole)
 /* What no decision changes: identity, and fields that are fixed by rule 16. */
 static void keep_fixed(struct fm_draft *draft, struct fm_span winner)
 {
-    static const char *const names[] = {"id",         "offlineId",    "entityId",   "incidentId", "assessmentType", "assessmentId",
-                                        "assessorId", "responderId", "createdAt", "userId",     "role"};
+    static const char *const names[] = {"id",           "offlineId",  "entityId",    "incidentId", "assessmentType",
+                                        "assessmentId", "assessorId", "responderId", "createdAt",  "userId",
+                                        "role"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (fm_doc_has(winner, names[i]))
             fm_draft_copy(draft, winner, names[i]);
@@ -78,7 +79,8 @@ static int merge(struct decision *d, const struct fm_version *loser, struct fm_s
 {
     struct fm_repl *r = d->r;
     struct fm_span base = fm_span(NULL, 0), theirs, actor;
-    const struct fm_version *common = fm_fold_base(d->stored.versions, d->stored.count, d->stored.winner, loser, &r->scratch);
+    const struct fm_stored *s = &d->stored;
+    const struct fm_version *common = fm_fold_base(s->versions, s->count, s->winner, loser, &r->scratch);
     int rc = fm_stored_document(r, loser, &theirs, &actor);
     if (rc == FM_OK && common != NULL)
         rc = fm_stored_document(r, common, &base, &actor);
@@ -86,7 +88,7 @@ static int merge(struct decision *d, const struct fm_version *loser, struct fm_s
         return rc;
     struct fm_buf buf;
     fm_buf_init(&buf, FM_CHANGE_BYTES_MAX);
-    rc = fm_doc_merge(&buf, base, d->stored.document, theirs);
+    rc = fm_doc_merge(&buf, base, s->document, theirs);
     if (rc == FM_OK) {
         uint8_t *copy = fm_arena_copy(&r->scratch, fm_buf_span(&buf));
         *document = fm_span(copy, buf.len);
@@ -97,7 +99,8 @@ static int merge(struct decision *d, const struct fm_version *loser, struct fm_s
 }
 
 /* The decided document: of a strategy, for this loser. *deletes: it is a tombstone's. */
-static int decide(struct decision *d, const struct fm_version *loser, uint32_t number, struct fm_span *document, bool *deletes)
+static int decide(struct decision *d, const struct fm_version *loser, uint32_t number, struct fm_span *document,
+                  bool *deletes)
 {
     const struct fm_stored *s = &d->stored;
     bool given = d->s->data.len > 0;
@@ -182,7 +185,7 @@ static int reconcile(struct decision *d)
     struct fm_change change = {.version = top + 1, .parent_count = 2, .parents = {winner->id, loser->id}};
     int rc = decide(d, loser, top + 1, &change.document, &deletes);
     if (rc == FM_ELIMIT)
-        return fm_submit_refuse(&d->result, "too-large", "the decided document is larger than one change may be");
+        return fm_submit_too_large(&d->result);
     if (rc != FM_OK)
         return rc;
     change.action = deletes ? FM_DELETE : FM_UPDATE;
@@ -214,7 +217,7 @@ static int take_back(struct decision *d)
         rc = fm_draft_write(&draft, &document);
     }
     if (rc == FM_ELIMIT)
-        return fm_submit_refuse(&d->result, "too-large", "the document is larger than one change may be");
+        return fm_submit_too_large(&d->result);
     if (rc != FM_OK)
         return rc;
     struct fm_change change = {.action = FM_UNDO, .version = decision->number + 1, .parent_count = 1,

@@ -92,7 +92,8 @@ static int create(struct fm_job *job)
     struct fm_record_id id;
     struct fm_stored parent;
     char clip[68];
-    if (fm_doc_str(job->payload, "assessmentId", &assessment) != FM_OK || fm_doc_str(job->payload, "entityId", &entity) != FM_OK)
+    if (fm_doc_str(job->payload, "assessmentId", &assessment) != FM_OK ||
+        fm_doc_str(job->payload, "entityId", &entity) != FM_OK)
         return fm_submit_refuse(&job->result, "field", "assessmentId, entityId: required");
     int rc = find_parent(job->r, assessment, &parent);
     if (rc != FM_OK)

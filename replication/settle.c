@@ -114,7 +114,8 @@ static int merge(struct fm_repl *r, const struct fm_stored *s, const struct head
 
 /* The merged document as a version of its own. What the winner's verification stood for may have got new content: then it
  * goes back to PENDING, as after any edit (rule 17); nobody verified the sum. */
-static int finish(struct fm_repl *r, const struct fm_stored *s, uint32_t number, struct fm_span merged, struct fm_span *document)
+static int finish(struct fm_repl *r, const struct fm_stored *s, uint32_t number, struct fm_span merged,
+                  struct fm_span *document)
 {
     struct fm_draft draft;
     struct fm_span status;

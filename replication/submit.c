@@ -15,6 +15,12 @@ int fm_submit_refuse(struct fm_result *res, const char *code, const char *format
     return FM_REFUSED;
 }
 
+int fm_submit_too_large(struct fm_result *res)
+{
+    return fm_submit_refuse(res, "too-large", "one change holds at most %u KiB, %u fields, %u values and %u levels",
+                            FM_CHANGE_BYTES_MAX / 1024, FM_MAP_ENTRIES_MAX, FM_NODES_MAX, FM_DEPTH_MAX);
+}
+
 int fm_submit_report(struct fm_repl *r, struct fm_result *res, int rc)
 {
     if (rc < 0)
@@ -68,7 +74,7 @@ int fm_submit_replace(struct fm_job *job, const char *key, struct fm_span text)
     draft.count = count;
     fm_draft_str(&draft, key, text);
     int rc = fm_draft_write(&draft, &job->payload);
-    return rc == FM_ELIMIT ? fm_submit_refuse(&job->result, "too-large", "one change holds at most 64 KiB") : rc;
+    return rc == FM_ELIMIT ? fm_submit_too_large(&job->result) : rc;
 }
 
 /* Rule 9: any case in, lower case out, for every field that holds a record's id. */
@@ -99,7 +105,7 @@ int fm_submit_number(struct fm_job *job)
         return FM_OK;
     }
     if (!s->has_version)
-        return fm_submit_refuse(&job->result, "version", "versionNumber: required: the number of the version you changed, plus 1");
+        return fm_submit_refuse(&job->result, "version", "versionNumber: required: that of the version you changed, plus 1");
     if (s->version < 1 || s->version > (int64_t)FM_VERSION_MAX)
         return fm_submit_refuse(&job->result, "version", "versionNumber: want a whole number from 1 to %u", FM_VERSION_MAX);
     job->number = (uint32_t)s->version;

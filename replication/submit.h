@@ -16,6 +16,7 @@ struct fm_kind_spec;
 /* --- submit.c --- */
 /* Fills a failed result; returns FM_REFUSED. */
 int fm_submit_refuse(struct fm_result *res, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int fm_submit_too_large(struct fm_result *res);
 /* NULL: a kind that is not submitted. */
 const struct fm_kind_spec *fm_submit_spec(int kind);
 /* Reports it: rc as above, from whatever was done for it. 0 or the environment error. */

@@ -20,11 +20,6 @@ static void overlay(struct fm_job *job, struct fm_draft *draft, struct fm_span b
     fm_draft_uint(draft, "versionNumber", job->number);
 }
 
-static int too_large(struct fm_job *job, int rc)
-{
-    return rc == FM_ELIMIT ? fm_submit_refuse(&job->result, "too-large", "one change holds at most 64 KiB and 256 fields") : rc;
-}
-
 /* Would this payload have made this version? Its parent's document with the payload has its content. */
 static int makes(struct fm_job *job, const struct fm_version *v, struct fm_span held, bool *yes)
 {
@@ -125,8 +120,8 @@ int fm_update_known(struct fm_job *job, bool *done)
 
 int fm_update_write(struct fm_job *job, const struct fm_version *parent, uint8_t action, struct fm_span document)
 {
-    struct fm_change change = {.kind = job->spec->kind, .action = action, .record = job->stored.record, .version = job->number,
-                               .actor = fm_actor_span(&job->actor), .document = document};
+    struct fm_change change = {.kind = job->spec->kind, .action = action, .record = job->stored.record,
+                               .version = job->number, .actor = fm_actor_span(&job->actor), .document = document};
     if (parent != NULL) {
         change.parent_count = 1;
         change.parents[0] = parent->id;
@@ -157,14 +152,16 @@ static int compose(struct fm_job *job, const struct fm_version *parent, struct f
     if (rc != FM_OK)
         return rc;
     overlay(job, &draft, base);
-    rc = too_large(job, fm_draft_write(&draft, document));
+    rc = fm_draft_write(&draft, document);
     if (rc != FM_OK)
-        return rc;
+        return rc == FM_ELIMIT ? fm_submit_too_large(&job->result) : rc;
     if (parent == NULL || parent->tombstone)
         rc = fm_verify_first(job, &draft, *document, false);
     else
         rc = fm_verify_next(job, &draft, base, *document, !fm_doc_same_content(base, *document));
-    return rc == FM_OK ? too_large(job, fm_draft_write(&draft, document)) : rc;
+    if (rc == FM_OK)
+        rc = fm_draft_write(&draft, document);
+    return rc == FM_ELIMIT ? fm_submit_too_large(&job->result) : rc;
 }
 
 int fm_update_run(struct fm_job *job)

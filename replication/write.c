@@ -29,8 +29,7 @@ int fm_write_or_refuse(struct fm_repl *r, const struct fm_change *change, struct
     if (rc == FM_ENOTJOINED)
         return fm_submit_refuse(res, "not-joined", "this node has no grant yet; nothing was stored");
     if (rc == FM_ELIMIT)
-        return fm_submit_refuse(res, "too-large", "one change holds at most %u KiB, %u fields, %u values and %u levels",
-                                FM_CHANGE_BYTES_MAX / 1024, FM_MAP_ENTRIES_MAX, FM_NODES_MAX, FM_DEPTH_MAX);
+        return fm_submit_too_large(res);
     if (rc == FM_EFORMAT) /* a text that came beside the document: offlineId, reason */
         return fm_submit_refuse(res, "field", "a text is no valid UTF-8");
     res->has_version = rc == FM_OK;

@@ -164,8 +164,9 @@ static bool resolve(struct run *run, const json_t *batch, const json_t *item)
     if (given != NULL && fm_json_to_doc(&data, given, why, sizeof why) != FM_OK)
         return fail(run, "resolvedData: %s", why);
     s.data = fm_buf_span(&data);
-    const struct fm_version *v = version_named(run, node_of(batch), (uint8_t)fm_kind_from(fm_span_str(text_of(item, "type", "assessment"))),
-                                               text_of(item, "loser", ""), !json_is_true(json_object_get(item, "any")));
+    uint8_t kind = (uint8_t)fm_kind_from(fm_span_str(text_of(item, "type", "assessment")));
+    bool off_line = !json_is_true(json_object_get(item, "any"));
+    const struct fm_version *v = version_named(run, node_of(batch), kind, text_of(item, "loser", ""), off_line);
     if (v != NULL)
         s.loser = v->id;
     else
@@ -241,7 +242,8 @@ static bool check_result(struct run *run, size_t at, const json_t *want)
 
 static bool check_version(struct run *run, int at, const json_t *want, const struct fm_version *v, const char *id)
 {
-    const char *place = text_of(want, "place", NULL), *by = text_of(want, "by", NULL), *key = "", *cls = text_of(want, "class", NULL);
+    const char *place = text_of(want, "place", NULL), *by = text_of(want, "by", NULL), *key = "";
+    const char *cls = text_of(want, "class", NULL);
     char actor[65];
     json_t *document = document_of(run, at, v, actor);
     bool ok = true;
@@ -270,7 +272,8 @@ static bool check_parent(struct run *run, const json_t *want, const struct fm_ve
         if (fm_id_eq(&versions[i].id, &v->parents[0]))
             number = versions[i].number;
     if (parent != NULL && json_integer_value(parent) != number)
-        return fail(run, "%s version %u: made from version %u, want %d", id, v->number, number, (int)json_integer_value(parent));
+        return fail(run, "%s version %u: made from version %u, want %d", id, v->number, number,
+                    (int)json_integer_value(parent));
     return true;
 }
 
@@ -310,7 +313,8 @@ static bool check_stored(struct run *run, int at, const json_t *want)
             continue;
         return check_version(run, at, want, v, id) && check_parent(run, want, v, versions, count, id);
     }
-    return fail(run, "%s: no version %d %s %s", id, (int)json_integer_value(number), place != NULL ? place : "", by != NULL ? by : "");
+    return fail(run, "%s: no version %d %s %s", id, (int)json_integer_value(number), place != NULL ? place : "",
+                by != NULL ? by : "");
 }
 
 static bool check_conflicts(struct run *run, int at, const json_t *want)
@@ -356,7 +360,8 @@ static bool setup_run(struct run *run, const json_t *batch)
         return check(run, batch, first);
     for (size_t i = first; i < run->result_count; i++)
         if (strcmp(text_of(run->results[i], "status", ""), "success") != 0)
-            return fail(run, "setup: %s: %s", text_of(run->results[i], "status", ""), text_of(run->results[i], "message", ""));
+            return fail(run, "setup: %s: %s", text_of(run->results[i], "status", ""),
+                        text_of(run->results[i], "message", ""));
     return true;
 }
 

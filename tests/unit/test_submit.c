@@ -1,0 +1,202 @@
+/* Submissions at random, at two nodes that meet now and then: what this node signs is never void or waiting, every change
+ * gets one result, success means "is shown", nothing typed in is lost, and both nodes come to the same state. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "replication/doc.h"
+#include "replication/error.h"
+#include "replication/uuid.h"
+#include "tests/support/duo.h"
+#include "tests/support/text_doc.h"
+
+#define PEOPLE 3
+#define RECORDS 3
+#define SEEDS 60
+#define OPERATIONS 60
+
+struct world {
+    struct fm_duo duo;
+    struct fm_arena arena;
+    uint64_t random;
+    uint64_t count[4]; /* results by status */
+};
+
+static uint64_t draw(struct world *w, uint64_t below)
+{
+    w->random = w->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (w->random >> 33) % below;
+}
+
+static const char *person(uint64_t i)
+{
+    static const char *const ids[] = {"0a000000-0000-4000-8000-000000000001", "0a000000-0000-4000-8000-000000000002",
+                                      "0a000000-0000-4000-8000-000000000003", "operator"};
+    return ids[i];
+}
+
+static const char ENTITY[] = "0e000000-0000-4000-8000-000000000001";
+
+static const struct fm_result *submit(struct world *w, int at, const char *type, const char *action, const char *actor,
+                                      int64_t number, const char *document, struct fm_submission *extra)
+{
+    struct fm_submission s = extra != NULL ? *extra : (struct fm_submission){0};
+    s.type = fm_span_str(type);
+    s.action = fm_span_str(action);
+    s.actor = fm_span_str(actor);
+    s.has_version = true;
+    s.version = number;
+    s.data = fm_text_doc(&w->arena, document);
+    fm_duo_step(&w->duo, at, &(struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &s});
+    assert_int_equal(w->duo.node[at].results, 1); /* rule 3 */
+    return &w->duo.node[at].result;
+}
+
+static void people(struct world *w)
+{
+    char text[400];
+    (void)snprintf(text, sizeof text, "{id:\"%s\", name:\"Dikwa\", autoApproveEnabled:true}", ENTITY);
+    assert_int_equal(submit(w, 0, "entity", "create", "operator", 1, text, NULL)->status, FM_SUCCESS);
+    for (uint64_t i = 0; i < PEOPLE; i++) {
+        (void)snprintf(text, sizeof text, "{id:\"%s\", name:\"P\", roles:[%s]}", person(i), i == 2 ? "\"COORDINATOR\"" : "");
+        assert_int_equal(submit(w, 0, "user", "create", "operator", 1, text, NULL)->status, FM_SUCCESS);
+        (void)snprintf(text, sizeof text, "{entityId:\"%s\", userId:\"%s\", role:\"ASSESSOR\"}", ENTITY, person(i));
+        assert_int_equal(submit(w, 0, "assignment", "create", "operator", 1, text, NULL)->status, FM_SUCCESS);
+    }
+    fm_duo_turn_end(&w->duo, 0);
+    fm_duo_hand_over(&w->duo);
+}
+
+static void record_id(struct fm_record_id *out, uint64_t i)
+{
+    memset(out->b, 0, sizeof out->b);
+    out->b[0] = 1;
+    out->b[15] = (uint8_t)i;
+}
+
+/* One change at random: kinds of numbers, bases, verdicts, deletions, other content. */
+static void change(struct world *w, int at)
+{
+    static const char *const statuses[] = {"PENDING", "VERIFIED", "REJECTED", "AUTO_VERIFIED"};
+    struct fm_submission extra = {.offline_id = fm_span_str("")};
+    struct fm_record_id id;
+    char uuid[37], text[600], verdict[160] = "";
+    record_id(&id, draw(w, RECORDS));
+    fm_uuid_text(uuid, &id);
+    uint64_t kind = draw(w, 10), field = draw(w, 4), value = draw(w, 3);
+    int64_t number = 1 + (int64_t)draw(w, draw(w, 4) == 0 ? 1300 : 8);
+    if (draw(w, 3) == 0) {
+        extra.has_base_number = true;
+        extra.base_number = (int64_t)draw(w, 8);
+    }
+    if (draw(w, 4) == 0)
+        (void)snprintf(verdict, sizeof verdict, ", verificationStatus:\"%s\", rejectionReason:\"r\", rejectionFeedback:\"f\"",
+                       statuses[draw(w, 4)]);
+    (void)snprintf(text, sizeof text,
+                   kind < 2 ? "{id:\"%s\", entityId:\"%s\", assessmentType:\"WASH\", assessmentDate:\"2026-10-31\", f%u:%u%s}"
+                            : "{id:\"%s\", entityId:\"%s\", f%u:%u%s}",
+                   uuid, ENTITY, (unsigned)field, (unsigned)value, verdict);
+    const struct fm_result *res = submit(w, at, "assessment", kind < 2 ? "create" : kind == 9 ? "delete" : "update",
+                                         person(draw(w, at == 0 ? 4 : 3)), number, text, &extra);
+    w->count[res->status]++;
+    if (res->has_version && kind >= 2) { /* success: it is what is shown now; conflict: it is not */
+        struct fm_head head;
+        const struct fm_port *port = fm_memory_port(w->duo.node[at].store);
+        assert_int_equal(port->head(port->ctx, FM_KIND_ASSESSMENT, &id, &w->arena, &head), FM_OK);
+        assert_true((res->status == FM_SUCCESS) == fm_id_eq(&head.winner, &res->version));
+    }
+}
+
+/* A decision on the first open or settled entry of a record. */
+static void decide(struct world *w)
+{
+    const struct fm_port *port = fm_memory_port(w->duo.node[0].store);
+    struct fm_record_id id;
+    struct fm_version *versions;
+    size_t count = 0;
+    bool undo = draw(w, 3) == 0;
+    record_id(&id, draw(w, RECORDS));
+    if (port->versions(port->ctx, FM_KIND_ASSESSMENT, &id, &w->arena, &versions, &count) != FM_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct fm_resolution s = {.strategy = draw(w, 2) == 0 ? FM_TAKE_WINNER : FM_MERGE, .undo = undo, .loser = versions[i].id,
+                                  .actor = fm_span_str(person(2)), .reason = fm_span_str("seen")};
+        if (versions[i].place != (undo ? FM_PLACE_SETTLED : FM_PLACE_OPEN) || (undo && !versions[i].has_by))
+            continue;
+        fm_duo_step(&w->duo, 0, &(struct fm_event){.kind = FM_EVENT_RESOLVE, .resolution = &s});
+        assert_int_equal(w->duo.node[0].results, 1);
+        w->count[w->duo.node[0].result.status]++;
+        return;
+    }
+}
+
+/* Nothing that a node of ours signed is void or waits; each counted version has one place. */
+static void all_count(struct world *w, int at, uint64_t seed)
+{
+    const struct fm_port *port = fm_memory_port(w->duo.node[at].store);
+    for (uint64_t i = 0; i < RECORDS; i++) {
+        struct fm_record_id id;
+        struct fm_version *versions;
+        size_t count = 0;
+        record_id(&id, i);
+        if (port->versions(port->ctx, FM_KIND_ASSESSMENT, &id, &w->arena, &versions, &count) != FM_OK)
+            continue;
+        for (size_t j = 0; j < count; j++) {
+            if (versions[j].status != FM_VALID || !versions[j].counted || versions[j].place == FM_PLACE_NONE)
+                fail_msg("seed %llu: record %u version %u is void: %s", (unsigned long long)seed, (unsigned)i,
+                         versions[j].number, fm_why_text(versions[j].why));
+        }
+    }
+}
+
+static void what_is_signed_counts_and_nodes_agree(void **state)
+{
+    uint64_t total[4] = {0};
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct world *w = calloc(1, sizeof *w);
+        struct fm_digest sets[2], states[2];
+        assert_non_null(w);
+        w->random = seed * 77777;
+        fm_duo_init(&w->duo);
+        people(w);
+        for (unsigned i = 0; i < OPERATIONS; i++) {
+            int at = (int)draw(w, 2);
+            if (at == 0 && draw(w, 6) == 0)
+                decide(w);
+            else
+                change(w, at);
+            if (draw(w, 3) == 0)
+                fm_duo_turn_end(&w->duo, at);
+            if (draw(w, 10) == 0) {
+                fm_duo_turn_end(&w->duo, 0);
+                fm_duo_turn_end(&w->duo, 1);
+                fm_duo_hand_over(&w->duo);
+            }
+        }
+        fm_duo_turn_end(&w->duo, 0);
+        fm_duo_turn_end(&w->duo, 1);
+        fm_duo_hand_over(&w->duo);
+        for (int at = 0; at < 2; at++) {
+            all_count(w, at, seed);
+            assert_int_equal(fm_repl_digest(w->duo.node[at].repl, &sets[at], &states[at]), FM_OK);
+        }
+        assert_memory_equal(&sets[0], &sets[1], sizeof sets[0]);
+        assert_memory_equal(&states[0], &states[1], sizeof states[0]);
+        for (size_t i = 0; i < 4; i++)
+            total[i] += w->count[i];
+        fm_duo_fini(&w->duo);
+        fm_arena_fini(&w->arena);
+        free(w);
+    }
+    for (int status = FM_SUCCESS; status <= FM_FAILED; status++) /* the draws do reach all three answers */
+        assert_true(total[status] > SEEDS * OPERATIONS / 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_signed_counts_and_nodes_agree)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
