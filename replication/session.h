@@ -135,6 +135,9 @@ int fm_session_refuse(struct fm_repl *r, struct fm_session *s, const char *reaso
 void fm_session_strike(struct fm_session *s, const char *reason);
 /* A set or statement of this peer was refused with `refused` (an FM_E…): counted, reported, perhaps a strike. */
 int fm_session_blame(struct fm_repl *r, struct fm_session *s, int refused);
+/* Ends the session (s is gone). A peer that was greeted learns why, unless it is silent or gone anyway. */
+int fm_session_drop(struct fm_repl *r, struct fm_session *s, const char *reason);
+void fm_session_begin_hello(struct fm_session *s); /* another round */
 void fm_session_begin_have(struct fm_repl *r, struct fm_session *s);
 void fm_session_in_step(struct fm_repl *r, struct fm_session *s);
 /* Decoders start here: a message of `kind` with `items` items (the number included). 0, FM_EFORMAT, FM_ELIMIT. */
