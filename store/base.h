@@ -117,6 +117,9 @@ size_t fm_heads_entity_keys(const struct fm_head *head, struct fm_row_key out[2]
 void fm_port_init(struct fm_store *s);
 int fm_port_head_of(struct fm_span key, struct fm_span body, struct fm_arena *arena, struct fm_head *out);
 
+/* --- pages.c --- */
+int fm_pages_metas(struct fm_store *s); /* FM_ECORRUPT if LMDB may have taken an older commit for the last one */
+
 /* --- env.c --- */
 int fm_env_sync_dir(const char *dir);
 int fm_env_sync_parent(const char *path);

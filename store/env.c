@@ -248,6 +248,11 @@ int fm_store_open(struct fm_store **out, const struct fm_store_options *options,
         error = drop_newborn(options, data);
     if (error == FM_OK)
         error = open_env(s, options->map_bytes);
+    if (error == FM_OK) {
+        error = fm_pages_metas(s);
+        if (error == FM_ECORRUPT && options->rescue)
+            error = FM_OK;
+    }
     if (error == FM_OK)
         error = open_store(s, options);
     if (error != FM_OK)

@@ -257,11 +257,36 @@ static void two_stores_that_differ_in_one_row_are_told_apart(void **state)
     both_close(&b);
 }
 
+/* LMDB's two first pages name the last two commits; with a damaged number it would go one commit back and say nothing. */
+static void no_flip_of_a_commit_number_goes_unnoticed(void **state)
+{
+    (void)state;
+    struct both b;
+    both_open(&b, 103);
+    for (uint64_t turn = 1; turn <= 4; turn++) {
+        make_committed(&b, 5, turn);
+        fm_store_close(b.store);
+        int fd = open(b.dir.data, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        for (uint64_t page = 0; page < 2; page++)
+            for (uint64_t bit = 0; bit < 64; bit++) {
+                uint64_t at = (page * (uint64_t)sysconf(_SC_PAGESIZE) + 144) * 8 + bit;
+                flip(fd, at);
+                assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_ECORRUPT);
+                flip(fd, at);
+            }
+        close(fd);
+        assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_OK);
+    }
+    both_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_that_do_not_fit_each_other_are_found),
         cmocka_unit_test(two_stores_that_differ_in_one_row_are_told_apart),
+        cmocka_unit_test(no_flip_of_a_commit_number_goes_unnoticed),
         cmocka_unit_test(a_flipped_bit_is_found_or_changes_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
