@@ -29,12 +29,12 @@ static const char *text_of(const json_t *object, const char *key)
 /* The peers this sync is about: all, or the one named. */
 static bool is_meant(const json_t *peer, const char *name)
 {
-    return name == NULL || strcmp(text_of(peer, "name"), name) == 0 || (strlen(name) >= 4 && strncmp(text_of(peer, "id"), name, strlen(name)) == 0);
+    return name == NULL || strcmp(text_of(peer, "name"), name) == 0 || (strlen(name) >= 4 && strncmp(text_of(peer, "fingerprint"), name, strlen(name)) == 0);
 }
 
 struct sum {
     size_t meant, done;
-    uint64_t got, gave, total, rounds_before;
+    uint64_t got, gave, total, rounds;
     char error[64];
 };
 
@@ -51,8 +51,8 @@ static struct sum sum_up(const json_t *answer, const char *name)
         s.got += (uint64_t)number_of(p, "changesReceived");
         s.gave += (uint64_t)number_of(p, "changesSent");
         s.total += (uint64_t)(number_of(p, "changesReceived") + number_of(p, "changesSent") + number_of(p, "changesToReceive") + number_of(p, "changesToSend"));
-        s.rounds_before += (uint64_t)number_of(p, "rounds");
-        s.done += json_is_true(json_object_get(p, "connected")) && strcmp(text_of(p, "phase"), "in step") == 0 && json_is_true(json_object_get(p, "settled"));
+        s.rounds += (uint64_t)number_of(p, "rounds");
+        s.done += json_is_true(json_object_get(p, "connected")) && strcmp(text_of(p, "phase"), "in step") == 0;
         if (text_of(p, "lastError")[0] != '\0')
             snprintf(s.error, sizeof s.error, "%s", text_of(p, "lastError"));
     }
@@ -72,10 +72,23 @@ static void say_done(struct fm_cmd *cmd, const struct sum *s, const char *name, 
     }
 }
 
+/* Coming in step, both sides write receipts; one more round, which is a HELLO each, shows that these arrived too. */
+static int confirm(struct fm_cmd *cmd, const char *name)
+{
+    json_t *answer, *call = json_pack("{s:s}", "op", "sync");
+    if (name != NULL)
+        json_object_set_new(call, "peer", json_string(name));
+    int code = fm_cmd_call(cmd, call, &answer);
+    if (code == FM_EXIT_DONE)
+        json_decref(answer);
+    return code;
+}
+
 static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
 {
     struct fm_progress progress;
-    uint64_t began = fm_steady_ms();
+    uint64_t began = fm_steady_ms(), confirmed_above = 0;
+    bool confirming = false;
     struct sum s = {0};
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -88,8 +101,16 @@ static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
         s = sum_up(answer, name);
         json_decref(answer);
         fm_progress_at(&progress, s.got + s.gave, s.total);
-        if (s.meant > 0 && s.done == s.meant)
+        if (s.meant > 0 && s.done == s.meant && confirming && s.rounds >= confirmed_above)
             break;
+        if (s.meant > 0 && s.done == s.meant && !confirming) {
+            confirming = true;
+            confirmed_above = s.rounds + s.meant;
+            if ((code = confirm(cmd, name)) != FM_EXIT_DONE)
+                return code;
+            continue;
+        }
+        s.done = 0;
         if (stopped != 0 || fm_steady_ms() - began > timeout_ms)
             break;
         nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL); /* asks again; the node does the waiting */

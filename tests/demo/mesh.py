@@ -94,13 +94,19 @@ class Node:
         return self.cmd('digest')
 
 
-def admit(coordinator, node, *options):
-    """Request and grant files, as people carry them."""
+def admit(coordinator, nodes, *options):
+    """Request and grant files, as people carry them. The last grant goes to all: it names those who came after them."""
     with tempfile.TemporaryDirectory() as d:
-        request, grant = os.path.join(d, 'request'), os.path.join(d, 'grant')
-        node.cmd('join', '--request', request)
-        coordinator.cmd('admit', request, '--role', node.role, '--out', grant, *options)
-        node.cmd('join', grant)
+        grants = []
+        for i, node in enumerate(nodes):
+            request = os.path.join(d, 'request%d' % i)
+            grants.append(os.path.join(d, 'grant%d' % i))
+            node.cmd('join', '--request', request)
+            coordinator.cmd('admit', request, '--role', node.role, '--out', grants[i], *options)
+        for node, grant in zip(nodes, grants):
+            node.cmd('join', grant)
+            if grant != grants[-1]:
+                node.cmd('join', grants[-1])
 
 
 def stop_all(nodes):

@@ -21,8 +21,7 @@ def main():
     nodes = [hub, camp, relay]
     good = True
     try:
-        for n in (camp, relay):
-            mesh.admit(hub, n)
+        mesh.admit(hub, [camp, relay])
         rows = open(SITES).read().splitlines()[:11]
         table = os.path.join(top, 'ten.csv')
         open(table, 'w').write('\n'.join(rows) + '\n')
