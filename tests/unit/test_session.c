@@ -440,6 +440,74 @@ static void silence_is_asked_and_then_dropped(void **state)
     peers_free(p);
 }
 
+/* --- any order of things --- */
+
+/* Five nodes, links that come and go, writes, a forked author, rounds opened at any moment: no session is ever ended by
+ * either side, and in the end all agree and every link is in step. */
+static void any_history_converges(void **state)
+{
+    static const uint8_t roles[] = {FM_ROLE_COORDINATOR, FM_ROLE_RELAY, FM_ROLE_CAMP, FM_ROLE_CAMP, FM_ROLE_RELAY};
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct fm_peers *p = peers_new(roles, 5, seed);
+        struct fm_peers_author forks[2] = {p->nodes[4].lanes[1], p->nodes[4].lanes[1]};
+        for (int i = 0; i < 250; i++) {
+            int a = (int)(fm_peers_rand(p) % 5), b = (a + 1 + (int)(fm_peers_rand(p) % 4)) % 5, link;
+            switch (fm_peers_rand(p) % 12) {
+            case 0: /* not two between the same nodes: one would be replaced */
+                for (link = 0; link < p->link_count; link++) {
+                    const struct fm_peers_link *l = &p->links[link];
+                    if (l->up && (l->end[0] == a || l->end[0] == b) && (l->end[1] == a || l->end[1] == b))
+                        break;
+                }
+                if (link == p->link_count && link < FM_PEERS_LINKS)
+                    (void)fm_peers_connect(p, a, b);
+                break;
+            case 1:
+                if (p->link_count > 0 && fm_peers_rand(p) % 4 == 0)
+                    fm_peers_cut(p, (int)(fm_peers_rand(p) % (uint64_t)p->link_count));
+                break;
+            case 2:
+                writes(p, a, 1, 1);
+                break;
+            case 3: /* each branch grows at a node of its own */
+                b = (int)(fm_peers_rand(p) % 2);
+                assert_int_equal(fm_peers_write(p, &forks[b], 2 + b, 1), 0);
+                break;
+            case 4:
+                if (p->link_count > 0) {
+                    const struct fm_peers_link *l = &p->links[fm_peers_rand(p) % (uint64_t)p->link_count];
+                    struct fm_event e = {.kind = FM_EVENT_SYNC, .conn = l->conn[0]};
+                    if (l->up)
+                        assert_int_equal(fm_peers_event(p, l->end[0], e), 0);
+                }
+                break;
+            case 5:
+                fm_peers_tick(p, 300);
+                break;
+            default:
+                for (int n = (int)(fm_peers_rand(p) % 4); n > 0; n--)
+                    (void)fm_peers_deliver(p);
+            }
+        }
+        while (p->link_count > 0 && p->links[p->link_count - 1].up)
+            fm_peers_cut(p, --p->link_count);
+        for (int link = 0; link < p->link_count; link++)
+            fm_peers_cut(p, link);
+        for (int n = 0; n < 4; n++)
+            (void)fm_peers_connect(p, n, n + 1);
+        fm_peers_run(p);
+        for (int n = 0; n < 5; n++) {
+            assert_int_equal(p->nodes[n].drops, 0);
+            assert_int_equal(p->nodes[n].refused_count, 0);
+            assert_true(fm_peers_same(p, 0, n));
+        }
+        for (int link = 0; link < p->link_count; link++)
+            assert_true(!p->links[link].up || fm_peers_in_step(p, link));
+        peers_free(p);
+    }
+}
+
 /* --- what cannot be sent or does not follow --- */
 
 static struct fm_port damaged;
@@ -525,6 +593,7 @@ int main(void)
         cmocka_unit_test(a_newer_connection_replaces_the_older),
         cmocka_unit_test(connections_towards_each_other_leave_one),
         cmocka_unit_test(silence_is_asked_and_then_dropped),
+        cmocka_unit_test(any_history_converges),
         cmocka_unit_test(a_damaged_set_stops_its_stream_only),
         cmocka_unit_test(what_does_not_follow_is_asked_for_again),
     };
