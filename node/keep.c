@@ -84,7 +84,7 @@ static struct fm_repl *fresh_core(const struct fm_keep *k)
     return fm_repl_new(&self, &k->crypto, fm_store_port(k->store));
 }
 
-int fm_keep_reindex(struct fm_keep *k, const struct fm_store_progress *progress)
+int fm_keep_reindex(const struct fm_keep *k, const struct fm_store_progress *progress)
 {
     struct fm_store *s = k->store;
     const struct fm_port *port = fm_store_port(s);

@@ -17,7 +17,7 @@ void fm_keep_close(struct fm_keep *k);
 
 /* Empties every derived table and builds it again from the log, in steps that are committed; a note says that it is not
  * done yet, and opening the node goes on with it. progress counts sets. */
-int fm_keep_reindex(struct fm_keep *k, const struct fm_store_progress *progress);
+int fm_keep_reindex(const struct fm_keep *k, const struct fm_store_progress *progress);
 /* Is there such a note? */
 bool fm_keep_unfinished(struct fm_store *s);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/compress.h"
+#include "node/keep.h"
 #include "node/log.h"
 #include "node/outbox.h"
 #include "replication/error.h"
@@ -257,6 +258,11 @@ int fm_node_open(struct fm_node **out, const struct fm_paths *paths)
         fm_compress_port(&n->crypto);
         n->outbox = fm_outbox_new();
         rc = n->outbox == NULL ? FM_ENOMEM : store_open(n);
+    }
+    if (rc == FM_OK && fm_keep_unfinished(n->store)) {
+        const struct fm_keep k = {.identity = n->identity, .crypto = n->crypto, .store = n->store};
+        fm_log(FM_LOG_WARN, "a reindex was cut short: building the indexes again from the log");
+        rc = fm_keep_reindex(&k, NULL);
     }
     if (rc == FM_OK)
         rc = core_turn(n, true);

@@ -92,18 +92,29 @@ static bool read_admission(struct fm_op *op, struct fm_grant *grant)
     return false;
 }
 
-/* An act for another coordinator is the root's: signed here if the root key still is, and taken in like any set. */
+static int take_bytes(struct fm_op *op, const struct fm_buf *set, uint64_t ticket)
+{
+    return fm_node_event(op->n, &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = ticket, .bytes = fm_buf_span(set)});
+}
+
+/* An act for another coordinator is the root's: signed here if the root key still is, and taken in like any set. The one
+ * signed before goes first: if a crash came between its signing and its commit, the root's stream would have a hole. */
 static int act_as_root(struct fm_op *op, const struct fm_act *act, uint64_t ticket)
 {
     struct fm_buf set;
-    fm_buf_init(&set, FM_SET_BYTES_MAX);
-    int rc = fm_root_sign(&set, &op->n->identity, &op->n->paths, &op->n->crypto, &act, 1, fm_node_now_ms(op->n));
-    if (rc == FM_ENOTFOUND) {
-        fm_op_fail(op, "root-needed", "only the root key may do this for a coordinator, and it is not on this machine",
+    fm_buf_init(&set, FM_SET_BYTES_MAX + FM_SET_HEADER_BYTES_MAX);
+    int rc = fm_root_last(&set, &op->n->paths);
+    if (rc == FM_OK)
+        rc = take_bytes(op, &set, 0);
+    set.len = 0;
+    if (rc == FM_OK || rc == FM_ENOTFOUND)
+        rc = fm_root_sign(&set, &op->n->identity, &op->n->paths, &op->n->crypto, &act, 1, fm_node_now_ms(op->n));
+    if (rc == FM_ENOTFOUND || rc == FM_EKEY) {
+        fm_op_fail(op, "root-needed", "only the root key may do this for a coordinator, and it is not whole on this machine",
                    "put keys/root.seed and keys/root.tip back from the stick, and try again");
         rc = FM_OK;
     } else if (rc == FM_OK) {
-        rc = fm_node_event(op->n, &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = ticket, .bytes = fm_buf_span(&set)});
+        rc = take_bytes(op, &set, ticket);
     }
     fm_buf_fini(&set);
     return rc;
@@ -254,14 +265,20 @@ static void join_end(struct fm_op *op)
         fm_op_fail_error(op, FM_ENOMEM);
         return;
     }
-    struct fm_identity before = op->n->identity;
+    const bool had_mesh = op->n->identity.has_mesh;
+    const struct fm_mesh_id mesh = op->n->identity.mesh;
+    const struct fm_key root = op->n->identity.root;
+    const struct fm_grant_id grant = op->n->identity.grant;
     if (!was_joined ? !take_identity(op) : false)
         return;
     int rc = take_sets(op, sets);
     if (rc != FM_OK) {
         fm_op_fail_error(op, rc);
     } else if (fm_repl_role(op->n->repl) == FM_ROLE_NONE) {
-        op->n->identity = before;
+        op->n->identity.has_mesh = had_mesh;
+        op->n->identity.mesh = mesh;
+        op->n->identity.root = root;
+        op->n->identity.grant = grant;
         fm_op_fail(op, "not-trusted", "the grant in this file is not for this node, or not from this mesh's authority",
                    "ask for a grant made from this node's own request: fieldmesh join --request FILE");
         if (fm_node_reidentify(op->n) != FM_OK)
