@@ -13,19 +13,17 @@ static bool on_line(const struct fm_version *v)
 /* Cases 2 to 4 of rule 15, with or without tombstones. */
 static const struct fm_version *unnamed(const struct fm_parent_ask *ask, bool tombstones)
 {
-    const struct fm_version *winner = NULL, *best = NULL;
+    const struct fm_version *best = NULL;
     if (fits(ask, ask->mine) && !on_line(ask->mine) && (tombstones || !ask->mine->tombstone))
         return ask->mine; /* 2 */
     for (size_t i = 0; i < ask->count; i++) {
         const struct fm_version *v = &ask->versions[i];
         if (!on_line(v) || !fits(ask, v) || (v->tombstone && !tombstones))
             continue;
-        if (v->place == FM_PLACE_WINNER)
-            winner = v;
         if (best == NULL || v->number > best->number)
             best = v;
     }
-    return winner != NULL ? winner : best; /* 3, 4 */
+    return best; /* 3, 4: numbers fall along the line, so the winner is the newest if it is below */
 }
 
 const struct fm_version *fm_parent_choose(const struct fm_parent_ask *ask)

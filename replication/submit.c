@@ -158,7 +158,7 @@ static int try_offline(struct fm_job *job)
         return try_record(job, &id);
     if (rc != FM_ENOTFOUND)
         return rc;
-    fm_uuid_v8(&id, r->crypto, &r->self.mesh, job->spec->kind, job->offline_id); /* a deleted one has no alias */
+    fm_uuid_v8(&id, r->crypto, &r->self.mesh, job->spec->kind, job->offline_id); /* what is shown may have lost it */
     return try_record(job, &id);
 }
 

@@ -60,7 +60,8 @@ static void people(struct world *w)
     (void)snprintf(text, sizeof text, "{id:\"%s\", name:\"Dikwa\", autoApproveEnabled:true}", ENTITY);
     assert_int_equal(submit(w, 0, "entity", "create", "operator", 1, text, NULL)->status, FM_SUCCESS);
     for (uint64_t i = 0; i < PEOPLE; i++) {
-        (void)snprintf(text, sizeof text, "{id:\"%s\", name:\"P\", roles:[%s]}", person(i), i == 2 ? "\"COORDINATOR\"" : "");
+        (void)snprintf(text, sizeof text, "{id:\"%s\", name:\"P\", roles:[%s]}", person(i),
+                       i == 2 ? "\"COORDINATOR\"" : "");
         assert_int_equal(submit(w, 0, "user", "create", "operator", 1, text, NULL)->status, FM_SUCCESS);
         (void)snprintf(text, sizeof text, "{entityId:\"%s\", userId:\"%s\", role:\"ASSESSOR\"}", ENTITY, person(i));
         assert_int_equal(submit(w, 0, "assignment", "create", "operator", 1, text, NULL)->status, FM_SUCCESS);
@@ -92,10 +93,11 @@ static void change(struct world *w, int at)
         extra.base_number = (int64_t)draw(w, 8);
     }
     if (draw(w, 4) == 0)
-        (void)snprintf(verdict, sizeof verdict, ", verificationStatus:\"%s\", rejectionReason:\"r\", rejectionFeedback:\"f\"",
-                       statuses[draw(w, 4)]);
+        (void)snprintf(verdict, sizeof verdict,
+                       ", verificationStatus:\"%s\", rejectionReason:\"r\", rejectionFeedback:\"f\"", statuses[draw(w, 4)]);
     (void)snprintf(text, sizeof text,
-                   kind < 2 ? "{id:\"%s\", entityId:\"%s\", assessmentType:\"WASH\", assessmentDate:\"2026-10-31\", f%u:%u%s}"
+                   kind < 2 ? "{id:\"%s\", entityId:\"%s\", assessmentType:\"WASH\", assessmentDate:\"2026-10-31\", "
+                              "f%u:%u%s}"
                             : "{id:\"%s\", entityId:\"%s\", f%u:%u%s}",
                    uuid, ENTITY, (unsigned)field, (unsigned)value, verdict);
     const struct fm_result *res = submit(w, at, "assessment", kind < 2 ? "create" : kind == 9 ? "delete" : "update",
@@ -121,8 +123,9 @@ static void decide(struct world *w)
     if (port->versions(port->ctx, FM_KIND_ASSESSMENT, &id, &w->arena, &versions, &count) != FM_OK)
         return;
     for (size_t i = 0; i < count; i++) {
-        struct fm_resolution s = {.strategy = draw(w, 2) == 0 ? FM_TAKE_WINNER : FM_MERGE, .undo = undo, .loser = versions[i].id,
-                                  .actor = fm_span_str(person(2)), .reason = fm_span_str("seen")};
+        struct fm_resolution s = {.strategy = draw(w, 2) == 0 ? FM_TAKE_WINNER : FM_MERGE, .undo = undo,
+                                  .loser = versions[i].id, .actor = fm_span_str(person(2)),
+                                  .reason = fm_span_str("seen")};
         if (versions[i].place != (undo ? FM_PLACE_SETTLED : FM_PLACE_OPEN) || (undo && !versions[i].has_by))
             continue;
         fm_duo_step(&w->duo, 0, &(struct fm_event){.kind = FM_EVENT_RESOLVE, .resolution = &s});
@@ -195,8 +198,114 @@ static void what_is_signed_counts_and_nodes_agree(void **state)
         assert_true(total[status] > SEEDS * OPERATIONS / 20);
 }
 
+/* A document of about `bytes` bytes: four texts, as one may not be larger than 16 KiB. */
+static const struct fm_result *submit_sized(struct world *w, size_t bytes, int64_t number)
+{
+    size_t room = bytes + 400, each = bytes / 5;
+    char *text = malloc(room), *fill = malloc(bytes + 1);
+    assert_true(text != NULL && fill != NULL);
+    memset(fill, 'x', bytes);
+    (void)snprintf(text, room,
+                   "{id:\"01000000-0000-4000-8000-%012u\", entityId:\"%s\", assessmentType:\"WASH\", "
+                   "assessmentDate:\"2026-10-31\", "
+                   "a:\"%.*s\", b:\"%.*s\", c:\"%.*s\", d:\"%.*s\", e:\"%.*s\"}",
+                   (unsigned)bytes, ENTITY, (int)each, fill, (int)each, fill, (int)each, fill, (int)each, fill,
+                   (int)(bytes - 4 * each), fill);
+    const struct fm_result *res = submit(w, 1, "assessment", "create", person(0), number, text, NULL);
+    free(text);
+    free(fill);
+    return res;
+}
+
+static struct world *world_new(void)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    fm_duo_init(&w->duo);
+    people(w);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    fm_duo_fini(&w->duo);
+    fm_arena_fini(&w->arena);
+    free(w);
+}
+
+static void a_change_as_large_as_may_be_is_taken_and_a_larger_one_is_refused(void **state)
+{
+    struct world *w = world_new();
+    size_t largest = 0, smallest_refused = SIZE_MAX;
+    (void)state;
+    for (size_t bytes = 64800; bytes < 65480; bytes += bytes < 64950 || bytes > 65150 ? 16 : 1) {
+        const struct fm_result *res = submit_sized(w, bytes, 1);
+        if (res->status == FM_SUCCESS)
+            largest = bytes;
+        else if (smallest_refused == SIZE_MAX)
+            smallest_refused = bytes;
+        if (res->status != FM_SUCCESS) {
+            assert_int_equal(res->status, FM_FAILED);
+            assert_true(strcmp(res->code, "too-large") == 0 || strcmp(res->code, "field") == 0);
+        }
+        fm_arena_reset(&w->arena);
+    }
+    assert_true(largest > 64800 && largest + 1 == smallest_refused); /* one edge, nothing in between */
+    fm_duo_turn_end(&w->duo, 1);
+    fm_duo_hand_over(&w->duo);
+    world_free(w);
+}
+
+static void texts_beside_the_document_are_outside_input_too(void **state)
+{
+    static const char document[] = "{entityId:\"0e000000-0000-4000-8000-000000000001\", assessmentType:\"WASH\", "
+                                   "assessmentDate:\"2026-10-31\"}";
+    struct world *w = world_new();
+    struct fm_submission odd = {.offline_id = fm_span("\xff\xfe", 2)};
+    const struct fm_result *res = submit(w, 1, "assessment", "create", person(0), 1, document, &odd);
+    (void)state;
+    assert_int_equal(res->status, FM_FAILED);
+    assert_string_equal(res->code, "field");
+    res = submit(w, 1, "\xff\x01", "create", person(0), 1, document, NULL);
+    assert_int_equal(res->status, FM_FAILED);
+    res = submit(w, 1, "assessment", "create", "0a000000-0000-4000-8000-00000000000", 1, document, NULL);
+    assert_string_equal(res->code, "person-unknown");
+    struct fm_submission s = {.type = fm_span_str("assessment"), .action = fm_span_str("create"),
+                              .actor = fm_span_str(person(0)), .data = fm_span("\xc1", 1)};
+    fm_duo_step(&w->duo, 1, &(struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &s});
+    assert_string_equal(w->duo.node[1].result.code, "field");
+    world_free(w);
+}
+
+static void a_node_without_a_grant_takes_nothing_in(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    struct fm_version_id nobody = {{1}};
+    (void)state;
+    assert_non_null(w);
+    fm_duo_init(&w->duo);
+    struct fm_duo_node *n = &w->duo.node[FM_DUO_CAMP]; /* begins again: a fresh store, no set of the mesh */
+    fm_repl_free(n->repl);
+    fm_memory_free(n->store);
+    n->store = fm_memory_new();
+    n->repl = fm_repl_new(&n->self, &n->crypto, fm_memory_port(n->store));
+    fm_duo_step(&w->duo, FM_DUO_CAMP, &(struct fm_event){.kind = FM_EVENT_START});
+    const struct fm_result *res = submit(w, FM_DUO_CAMP, "assessment", "create", person(0), 1, "{}", NULL);
+    assert_int_equal(res->status, FM_FAILED);
+    assert_string_equal(res->code, "not-joined");
+    struct fm_resolution s = {.strategy = FM_TAKE_WINNER, .loser = nobody, .actor = fm_span_str("operator")};
+    fm_duo_step(&w->duo, FM_DUO_CAMP, &(struct fm_event){.kind = FM_EVENT_RESOLVE, .resolution = &s});
+    assert_string_equal(n->result.code, "not-joined");
+    world_free(w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_signed_counts_and_nodes_agree)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_signed_counts_and_nodes_agree),
+        cmocka_unit_test(a_change_as_large_as_may_be_is_taken_and_a_larger_one_is_refused),
+        cmocka_unit_test(texts_beside_the_document_are_outside_input_too),
+        cmocka_unit_test(a_node_without_a_grant_takes_nothing_in),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
