@@ -11,7 +11,6 @@
 static void repack(struct fm_pack *p, struct fm_span *packed, unsigned depth)
 {
     struct fm_value v;
-    FUZZ_CHECK(depth <= FM_DEPTH_MAX);
     fm_value_next(packed, &v);
     switch (v.type) {
     case FM_NIL: fm_pack_nil(p); return;
@@ -22,6 +21,7 @@ static void repack(struct fm_pack *p, struct fm_span *packed, unsigned depth)
     case FM_ARRAY: fm_pack_array(p, v.count); break;
     case FM_MAP: fm_pack_map(p, v.count); break;
     }
+    FUZZ_CHECK(depth <= FM_DEPTH_MAX); /* maps and arrays; what stands in the last is one deeper */
     for (uint32_t left = v.type == FM_MAP ? v.count * 2 : v.count; left > 0; left--)
         repack(p, &v.inner, depth + 1);
     FUZZ_CHECK(v.inner.len == 0);
