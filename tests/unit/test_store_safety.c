@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -181,6 +182,63 @@ static void a_full_map_is_said_and_loses_nothing(void **state)
     sound(b.store);
     fm_buf_fini(&before);
     fm_buf_fini(&after);
+    both_close(&b);
+}
+
+/* A file that may not grow stands for a disk without room: the child writes until it is told, and exits with what it was told. */
+static int fill_up(struct fm_store_dir *d)
+{
+    const struct fm_port *p;
+    struct fm_store *s;
+    struct fm_buf out;
+    struct stat st;
+    uint8_t filler[3000] = {0};
+    int error = FM_OK, after;
+    fm_buf_init(&out, 0);
+    if (fm_store_dir_open(d, &s, false, 0) != FM_OK || stat(d->data, &st) != 0)
+        return 1;
+    const struct rlimit limit = {(rlim_t)st.st_size + 200000, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    p = fm_store_port(s);
+    for (int i = 0; i < 1000 && error == FM_OK; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "filler-%d", i);
+        struct fm_row row = {.kind = FM_ROW_META, .name = name, .bytes = fm_span(filler, sizeof(filler))};
+        error = fm_store_begin(s, 1);
+        for (int n = 0; n < 3 && error == FM_OK; n++) {
+            snprintf(name, sizeof(name), "filler-%d-%d", i, n);
+            error = fm_store_apply(s, &row);
+        }
+        after = fm_store_commit(s);
+        error = error == FM_OK ? after : error;
+    }
+    after = p->meta(p->ctx, "no such name", &out);
+    fm_store_close(s);
+    if (error == FM_EDISKFULL && after == FM_ENOTFOUND)
+        return 0;
+    return error == FM_EIO && after == FM_EIO && fm_store_dir_open(d, &s, false, 0) == FM_OK ? 0 : 2; /* a short write */
+}
+
+static void a_full_disk_is_said_and_loses_nothing(void **state)
+{
+    (void)state;
+    struct both b;
+    int status;
+    both_open(&b, 31);
+    make_committed(&b, 100, 1);
+    fm_store_close(b.store);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fill_up(&b.dir));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_OK);
+    same_answers(&b.rows, fm_store_port(b.store), fm_memory_port(b.memory));
+    sound(b.store);
+    make_committed(&b, 100, 2);
+    same_answers(&b.rows, fm_store_port(b.store), fm_memory_port(b.memory));
     both_close(&b);
 }
 
@@ -410,6 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flipped_bit_of_a_row_is_said_to_be_damage),
         cmocka_unit_test(a_full_map_is_said_and_loses_nothing),
+        cmocka_unit_test(a_full_disk_is_said_and_loses_nothing),
         cmocka_unit_test(one_store_is_opened_once),
         cmocka_unit_test(what_is_not_there_is_made_only_if_asked),
         cmocka_unit_test(a_newer_format_is_refused_and_never_guessed_at),
