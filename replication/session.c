@@ -78,7 +78,6 @@ int fm_session_send(struct fm_repl *r, struct fm_session *s, const struct fm_pac
     if (p->error != FM_OK)
         return p->error;
     s->info.bytes_sent += p->buf->len;
-    s->out_at = r->event->steady_ms;
     return fm_emit_send(r, s->conn, fm_buf_span(p->buf));
 }
 
@@ -231,7 +230,7 @@ int fm_session_up(struct fm_repl *r, uint32_t conn, const struct fm_key *transpo
     s->author = grant->author;
     s->grant = grant->id;
     s->phase = FM_PEER_HELLO;
-    s->up_at = s->in_at = s->out_at = s->moved_at = r->event->steady_ms;
+    s->up_at = s->in_at = s->moved_at = r->event->steady_ms;
     s->hello_due = initiator;
     s->told = true;
     all->peers[all->count++] = s;

@@ -71,7 +71,7 @@ struct fm_session {
     struct fm_key transport, author;
     struct fm_grant_id grant;
     enum fm_peer_phase phase;
-    uint64_t up_at, in_at, out_at, moved_at; /* steady: since, last message in, out, last that was no PING or PONG */
+    uint64_t up_at, in_at, moved_at; /* steady: since, last message in, last that was no PING or PONG */
     bool ping_sent, pong_due, told;          /* told: a FM_REPORT_PEER is due */
     const char *drop;                        /* the peer must go at the end of this call; a stable code */
 
