@@ -32,6 +32,8 @@ void fm_runtime_refused(struct fm_runtime *rt, const char *reason)
 void fm_runtime_status(struct fm_runtime *rt, json_t *object)
 {
     json_object_set_new(object, "listen", json_pack("{s:s, s:n}", "nodes", rt->net_was_ready ? rt->endpoint : "", "http"));
+    json_object_set_new(object, "bytesSent", json_integer((json_int_t)rt->bytes_sent));
+    json_object_set_new(object, "bytesReceived", json_integer((json_int_t)rt->bytes_received));
     json_object_set_new(object, "net", json_pack("{s:I, s:I, s:I, s:b}", "pid", (json_int_t)rt->net_pid, "restarts",
                                                  (json_int_t)rt->net_restarts, "residentBytes",
                                                  (json_int_t)rt->net_memory_bytes, "ready", rt->net_ready));

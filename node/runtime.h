@@ -67,6 +67,7 @@ struct fm_runtime {
     size_t out_turn;
     bool members_stale;
     uint32_t conn_last;
+    uint64_t bytes_sent, bytes_received; /* session messages, since the start */
     uint8_t *buffer;
     struct fm_contact contacts[FM_CONTACTS_MAX];
     /* peers.c */

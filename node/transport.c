@@ -113,6 +113,7 @@ void fm_transport_send(struct fm_runtime *rt, uint32_t conn, struct fm_span mess
     if (c == NULL || c->state != FM_CONTACT_UP || rt->link < 0)
         return;
     const struct fm_link_message m = {.kind = FM_LINK_SEND, .conn = conn, .bytes = message};
+    rt->bytes_sent += message.len;
     int rc = rt->out.first == NULL && c->out.first == NULL ? fm_link_send(rt->link, &m) : FM_EBUSY;
     if (rc == FM_EBUSY && (c->out.bytes + message.len > 2u * FM_CREDIT_BYTES || fm_queue_push(&c->out, &m) != FM_OK))
         fm_transport_drop(rt, c, "slow", true);
@@ -278,6 +279,7 @@ int fm_transport_receive(struct fm_runtime *rt, struct fm_link_message *out)
         if (c == NULL || c->state != FM_CONTACT_UP)
             return FM_EEXISTS; /* dropped here; net did not know yet */
         c->seen_ms = fm_node_now_ms(rt->node);
+        rt->bytes_received += out->bytes.len;
         return FM_OK;
     case FM_LINK_UP: return on_up(rt, out);
     case FM_LINK_DOWN: on_down(rt, out); return FM_EEXISTS;
