@@ -63,7 +63,8 @@ static int grants_load(struct fm_repl *r)
     return FM_OK;
 }
 
-const struct fm_counting *fm_receipt_counting(struct fm_repl *r, const struct fm_grant_id *grant, const struct fm_key *author)
+const struct fm_counting *fm_receipt_counting(struct fm_repl *r, const struct fm_grant_id *grant,
+                                              const struct fm_key *author)
 {
     struct fm_receipts *c = r->sessions->receipts;
     struct fm_counting key = {.grant = *grant};
@@ -455,7 +456,8 @@ int fm_receipt_after(struct fm_repl *r, uint64_t *stamp, uint32_t but, struct fm
 void fm_receipt_digest(struct fm_repl *r, struct fm_digest *out)
 {
     struct fm_receipts *c = r->sessions->receipts;
-    const struct fm_span start[] = {fm_span_str(FM_DOMAIN_DIGEST_STATEMENTS), fm_span(r->self.mesh.b, sizeof r->self.mesh.b)};
+    const struct fm_span start[] = {fm_span_str(FM_DOMAIN_DIGEST_STATEMENTS),
+                                    fm_span(r->self.mesh.b, sizeof r->self.mesh.b)};
     r->crypto->hash(r->crypto->ctx, out->b, sizeof out->b, start, 2);
     for (size_t i = 0; i < c->known_count; i++) {
         const struct fm_known *k = &c->known[i];

@@ -45,7 +45,8 @@ struct fm_receipts {
 };
 
 /* The grant, if it counts and is this author's; NULL: it does not. */
-const struct fm_counting *fm_receipt_counting(struct fm_repl *r, const struct fm_grant_id *grant, const struct fm_key *author);
+const struct fm_counting *fm_receipt_counting(struct fm_repl *r, const struct fm_grant_id *grant,
+                                              const struct fm_key *author);
 /* Is this the author key of a counted coordinator? */
 bool fm_receipt_is_hub(struct fm_repl *r, const struct fm_key *author);
 /* A coordinator's receipt, newer than all of its before. 0 or FM_ENOMEM. */

@@ -295,17 +295,20 @@ int fm_peers_take(struct fm_peers *p, int n, struct fm_span bytes)
     return p->nodes[n].taken;
 }
 
-static void close_set(struct fm_peers *p, struct fm_peers_author *a, struct fm_buf *out, struct fm_span items, uint32_t count)
+static void close_set(struct fm_peers *p, struct fm_peers_author *a, struct fm_buf *out, struct fm_span items,
+                      uint32_t count)
 {
     static const uint8_t nonce[24];
     struct fm_crypto c = fm_fake_crypto_of(&a->device);
-    struct fm_set_header h = {.format = FM_FORMAT, .stream = a->stream, .sequence = ++a->sequence, .has_prev = a->sequence > 1,
-                              .prev = a->last, .has_grant = !a->root, .grant = a->grant, .epoch = a->epoch,
-                              .time = ++a->time << 16, .change_count = count};
+    struct fm_set_header h = {.format = FM_FORMAT, .stream = a->stream, .sequence = a->sequence + 1,
+                              .has_prev = a->sequence > 0, .prev = a->last, .has_grant = !a->root, .grant = a->grant,
+                              .epoch = a->epoch, .time = (a->time + 1) << 16, .change_count = count};
     struct fm_buf body;
     struct fm_pack pk;
     fm_buf_init(&body, 0);
     fm_pack_init(&pk, &body);
+    a->sequence++;
+    a->time++;
     fm_pack_array(&pk, count);
     fm_pack_raw(&pk, items);
     c.compress = fm_fake_compress;

@@ -151,8 +151,8 @@ static void a_revoked_members_statements_count_no_more(void **state)
 static void the_highest_counter_wins(void **state)
 {
     /* counter, what is answered */
-    static const struct { uint64_t counter; int rc; } cases[] = {{5, 0}, {4, FM_EEXISTS}, {5, FM_EEXISTS}, {6, 0}, {1, FM_EEXISTS},
-                                                                 {FM_TIME_MAX, 0}};
+    static const struct { uint64_t counter; int rc; } cases[] = {{5, 0}, {4, FM_EEXISTS}, {5, FM_EEXISTS}, {6, 0},
+                                                                 {1, FM_EEXISTS}, {FM_TIME_MAX, 0}};
     (void)state;
     struct fm_peers *p = peers_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -182,7 +182,8 @@ static void who_may_say_what(void **state)
 {
     (void)state;
     struct fm_peers *p = peers_new();
-    struct fm_statement notice = {.kind = FM_EPOCH_NOTICE, .counter = 1, .epoch = 9}, receipt = {.kind = FM_RECEIPT, .counter = 1};
+    struct fm_statement notice = {.kind = FM_EPOCH_NOTICE, .counter = 1, .epoch = 9};
+    struct fm_statement receipt = {.kind = FM_RECEIPT, .counter = 1};
     assert_int_equal(statement(p, 2, 1, &notice, NULL, 0), FM_EROLE); /* rule 55 */
     assert_int_equal(fm_repl_epoch(p->nodes[1].core), 1);
     assert_int_equal(statement(p, 0, 1, &notice, NULL, 0), 0);

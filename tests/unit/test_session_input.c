@@ -44,7 +44,8 @@ struct sample {
 static void samples_take(struct fm_peers *p, struct sample samples[16])
 {
     struct fm_peers_author left = p->nodes[2].lanes[1], right;
-    static const uint8_t ping[] = {0x91, FM_MSG_PING}, pong[] = {0x91, FM_MSG_PONG}, bye[] = {0x92, FM_MSG_BYE, 0xa3, 'e', 'n', 'd'};
+    static const uint8_t ping[] = {0x91, FM_MSG_PING}, pong[] = {0x91, FM_MSG_PONG};
+    static const uint8_t bye[] = {0x92, FM_MSG_BYE, 0xa3, 'e', 'n', 'd'};
     const struct fm_span made[] = {fm_span(ping, 2), fm_span(pong, 2), fm_span(bye, 6)};
     memset(samples, 0, 16 * sizeof *samples);
     writes(p, 0, 1, 1);
@@ -132,7 +133,8 @@ static void malformed_messages_are_refused(void **state)
 
 static void messages_out_of_phase_are_refused(void **state)
 {
-    static const uint8_t ack[] = {0x93, FM_MSG_ACK, 7, 9}, pong[] = {0x91, FM_MSG_PONG}, data[] = {0x93, FM_MSG_DATA, 9, 0x90};
+    static const uint8_t ack[] = {0x93, FM_MSG_ACK, 7, 9}, pong[] = {0x91, FM_MSG_PONG};
+    static const uint8_t data[] = {0x93, FM_MSG_DATA, 9, 0x90};
     static const uint8_t none[] = {0x91, 12}, zero[] = {0x91, 0}, map[] = {0x80};
     const struct fm_span cases[] = {fm_span(ack, sizeof ack), fm_span(pong, sizeof pong), fm_span(data, sizeof data),
                                     fm_span(none, sizeof none), fm_span(zero, sizeof zero), fm_span(map, sizeof map)};
@@ -162,7 +164,8 @@ static void messages_out_of_phase_are_refused(void **state)
 static void hellos_of_others_are_refused(void **state)
 {
     /* offset in the message, what stands there, the reason */
-    static const struct { size_t at; uint8_t value; const char *why; } cases[] = {{2, 2, "peer-version"}, {6, 0x99, "foreign-mesh"}};
+    static const struct { size_t at; uint8_t value; const char *why; } cases[] = {
+        {2, 2, "peer-version"}, {6, 0x99, "foreign-mesh"}};
     (void)state;
     struct fm_peers *p = peers_new(three, 3, 1);
     struct sample *samples = calloc(16, sizeof *samples);
