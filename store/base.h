@@ -82,7 +82,8 @@ struct fm_scan {
     size_t prefix_len;
     bool started;
 };
-int fm_scan_open(struct fm_scan *scan, struct fm_store *s, enum fm_table table, const struct fm_row_key *from, size_t prefix_len);
+int fm_scan_open(struct fm_scan *scan, struct fm_store *s, enum fm_table table, const struct fm_row_key *from,
+                 size_t prefix_len);
 void fm_scan_close(struct fm_scan *scan);
 int fm_scan_next(struct fm_scan *scan, struct fm_span *key, struct fm_span *body); /* FM_ENOTFOUND: no more */
 int fm_scan_next_raw(struct fm_scan *scan, struct fm_span *key, struct fm_span *value);

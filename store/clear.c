@@ -11,8 +11,10 @@ int fm_store_clear_derived(struct fm_store *s)
             fm_txn_fail(s, fm_txn_error(s, mdb_drop(s->txn, s->dbi[t], 0)));
     s->dirty = true;
     const struct fm_sums old = s->now;
-    /* Stamps never go back (rule 33); arrivals are the log's. Who followed the old numbers starts again: a new changes id. */
-    s->now = (struct fm_sums){.store_id = old.store_id, .fresh = old.fresh, .arrival_last = old.arrival_last, .stamp = old.stamp};
+    /* Stamps never go back (rule 33); arrivals are the log's. Who followed the old numbers starts
+     * again: a new changes id. */
+    s->now = (struct fm_sums){.store_id = old.store_id, .fresh = old.fresh, .arrival_last = old.arrival_last,
+                              .stamp = old.stamp};
     s->now.changes_id = fm_sums_fresh(s);
     return s->error;
 }

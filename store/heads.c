@@ -1,4 +1,5 @@
-/* What records show: heads, and what they are found by (offlineId, entity, user), and the order in which they changed here. */
+/* What records show: heads, and what they are found by (offlineId, entity, user), and the order in which
+ * they changed here. */
 #include "store/base.h"
 
 void fm_heads_alias_hash(struct fm_store *s, uint8_t out[FM_KEYS_OFFLINE_HASH_BYTES], struct fm_span offline_id)

@@ -111,8 +111,8 @@ struct fm_row_key fm_keys_version(const struct fm_version *v)
     return k;
 }
 
-struct fm_row_key fm_keys_version_at(uint8_t kind, const struct fm_record_id *record, const uint8_t place[FM_KEYS_PLACE_BYTES],
-                                     const struct fm_version_id *id)
+struct fm_row_key fm_keys_version_at(uint8_t kind, const struct fm_record_id *record,
+                                     const uint8_t place[FM_KEYS_PLACE_BYTES], const struct fm_version_id *id)
 {
     struct fm_row_key k = fm_keys_record(kind, record);
     add(&k, place, FM_KEYS_PLACE_BYTES);
@@ -150,7 +150,8 @@ struct fm_row_key fm_keys_alias_prefix(uint8_t kind, const uint8_t hash[FM_KEYS_
     return k;
 }
 
-struct fm_row_key fm_keys_alias(uint8_t kind, const uint8_t hash[FM_KEYS_OFFLINE_HASH_BYTES], const struct fm_record_id *record)
+struct fm_row_key fm_keys_alias(uint8_t kind, const uint8_t hash[FM_KEYS_OFFLINE_HASH_BYTES],
+                                const struct fm_record_id *record)
 {
     struct fm_row_key k = fm_keys_alias_prefix(kind, hash);
     add(&k, record->b, sizeof(record->b));

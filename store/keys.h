@@ -52,7 +52,8 @@ struct fm_row_key fm_keys_id(const struct fm_version_id *id);
 struct fm_row_key fm_keys_entity_prefix(const struct fm_record_id *entity, uint8_t kind);
 struct fm_row_key fm_keys_entity(const struct fm_record_id *entity, uint8_t kind, const struct fm_record_id *record);
 struct fm_row_key fm_keys_alias_prefix(uint8_t kind, const uint8_t hash[FM_KEYS_OFFLINE_HASH_BYTES]);
-struct fm_row_key fm_keys_alias(uint8_t kind, const uint8_t hash[FM_KEYS_OFFLINE_HASH_BYTES], const struct fm_record_id *record);
+struct fm_row_key fm_keys_alias(uint8_t kind, const uint8_t hash[FM_KEYS_OFFLINE_HASH_BYTES],
+                                const struct fm_record_id *record);
 struct fm_row_key fm_keys_conflict(const struct fm_conflict_id *id);
 struct fm_row_key fm_keys_wait(const struct fm_version_id *parent, uint8_t kind, const struct fm_record_id *record);
 struct fm_row_key fm_keys_statement(uint8_t kind, const struct fm_key *signer);
@@ -72,7 +73,7 @@ void fm_keys_read_version(struct fm_version *out, struct fm_span key);
 /* The middle of a version's key, kept with its id so that the row is found by it: rank 4, number 4, time 8. */
 #define FM_KEYS_PLACE_BYTES 16u
 #define FM_KEYS_PLACE_FROM 17u
-struct fm_row_key fm_keys_version_at(uint8_t kind, const struct fm_record_id *record, const uint8_t place[FM_KEYS_PLACE_BYTES],
-                                     const struct fm_version_id *id);
+struct fm_row_key fm_keys_version_at(uint8_t kind, const struct fm_record_id *record,
+                                     const uint8_t place[FM_KEYS_PLACE_BYTES], const struct fm_version_id *id);
 
 #endif

@@ -42,6 +42,12 @@ static bool is_entry(const struct fm_version *v)
     return v->place == FM_PLACE_OPEN || v->place == FM_PLACE_REPLACED || v->place == FM_PLACE_SETTLED;
 }
 
+static bool tells_of(const struct fm_conflict *entry, const struct fm_version *v)
+{
+    return fm_id_eq(&entry->version, &v->id) && entry->place == v->place && entry->cls == v->cls &&
+           entry->has_by == v->has_by && (!v->has_by || fm_id_eq(&entry->by, &v->by));
+}
+
 static const char *check_version(struct fm_scrub *c, struct fm_span key, struct fm_span body)
 {
     struct fm_version v;
@@ -62,8 +68,7 @@ static const char *check_version(struct fm_scrub *c, struct fm_span key, struct 
     int error = fm_txn_get(c->s, FM_TABLE_CONFLICTS, &at, &value);
     if (!is_entry(&v))
         return error == FM_ENOTFOUND ? NULL : "it has a conflict entry, but is none";
-    if (error != FM_OK || fm_versions_conflict(&entry, fm_span(at.b, at.len), value) != FM_OK || !fm_id_eq(&entry.version, &v.id) ||
-        entry.place != v.place || entry.cls != v.cls || entry.has_by != v.has_by || (v.has_by && !fm_id_eq(&entry.by, &v.by)))
+    if (error != FM_OK || fm_versions_conflict(&entry, fm_span(at.b, at.len), value) != FM_OK || !tells_of(&entry, &v))
         return "its conflict entry is missing or another";
     if (held(c, FM_TABLE_OPEN, &at) != (v.place == FM_PLACE_OPEN))
         return "the list of open conflicts does not fit it";
@@ -174,7 +179,8 @@ static const char *check_conflict(struct fm_scrub *c, struct fm_span key, struct
     if (!fm_id_eq(&id, &entry.id))
         return "has another id";
     row = fm_keys_id(&entry.version);
-    if (fm_txn_get(c->s, FM_TABLE_IDS, &row, &value) != FM_OK || fm_value_id_decode(&row, &ref, &entry.version, value) != FM_OK ||
+    if (fm_txn_get(c->s, FM_TABLE_IDS, &row, &value) != FM_OK ||
+        fm_value_id_decode(&row, &ref, &entry.version, value) != FM_OK ||
         fm_txn_get(c->s, FM_TABLE_VERSIONS, &row, &value) != FM_OK ||
         fm_value_version_decode(&v, fm_span(row.b, row.len), value, NULL) != FM_OK)
         return "its version is missing";
@@ -186,7 +192,8 @@ static const char *check_index(struct fm_scrub *c, enum fm_table table, struct f
     struct fm_row_key at = fm_keys_copy(key);
     struct fm_conflict entry;
     struct fm_span body;
-    int error = leads_to == FM_TABLE_LOG ? fm_txn_get_raw(c->s, leads_to, &at, &body) : fm_txn_get(c->s, leads_to, &at, &body);
+    int error = leads_to == FM_TABLE_LOG ? fm_txn_get_raw(c->s, leads_to, &at, &body)
+                                         : fm_txn_get(c->s, leads_to, &at, &body);
     if (error != FM_OK)
         return "names what is missing";
     if (table == FM_TABLE_OPEN && (fm_versions_conflict(&entry, key, body) != FM_OK || entry.place != FM_PLACE_OPEN))

@@ -1,5 +1,6 @@
-/* What LMDB's file says of itself, and LMDB does not check. Its list of free pages: a page on it that is in use would be overwritten by one of the next commits, long after a scrub of
- * the rows alone had found nothing. Data pages carry their number in their first bytes, so each row tells where it lies. */
+/* What LMDB's file says of itself, and LMDB does not check. A page on its list of free pages that is in use would be
+ * overwritten by one of the next commits, long after a scrub of the rows alone had found nothing. Data pages carry their
+ * number in their first bytes, so each row tells where it lies. */
 #include <unistd.h>
 
 #include "store/scrub.h"
@@ -46,9 +47,9 @@ static bool freed_by(MDB_txn *txn, size_t number, size_t page)
     return found;
 }
 
-/* The two meta pages hold the last two commits, even ones in the first. A damaged transaction number would make LMDB take the
- * older one for the newest: a commit lost without a word. What a commit replaces it frees, so the newest one must have freed
- * the root that the older one names. */
+/* The two meta pages hold the last two commits, even ones in the first. A damaged transaction number would make LMDB
+ * take the older one for the newest: a commit lost without a word. What a commit replaces it frees, so the newest one
+ * must have freed the root that the older one names. */
 int fm_pages_metas(struct fm_store *s)
 {
     struct meta m[2];

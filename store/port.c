@@ -79,8 +79,8 @@ static int port_set_bytes(void *ctx, uint64_t arrival, struct fm_buf *out)
     return error;
 }
 
-static int port_stream_sets(void *ctx, const struct fm_stream *stream, uint64_t sequence_from, struct fm_set_meta *out, size_t max,
-                            size_t *count)
+static int port_stream_sets(void *ctx, const struct fm_stream *stream, uint64_t sequence_from, struct fm_set_meta *out,
+                            size_t max, size_t *count)
 {
     struct fm_store *s = ctx;
     uint8_t hash[FM_STREAM_HASH_BYTES];
@@ -311,6 +311,13 @@ static int port_by_entity(void *ctx, const struct fm_record_id *entity, uint8_t 
 
 #define COUNTER_BYTES 8u
 
+static int statement_of(struct fm_span body, struct fm_buf *out)
+{
+    if (body.len < COUNTER_BYTES)
+        return FM_ECORRUPT;
+    return fm_buf_add(out, body.data + COUNTER_BYTES, body.len - COUNTER_BYTES);
+}
+
 static int port_statement(void *ctx, uint8_t kind, const struct fm_key *signer, struct fm_buf *out)
 {
     struct fm_store *s = ctx;
@@ -322,7 +329,7 @@ static int port_statement(void *ctx, uint8_t kind, const struct fm_key *signer, 
         return error;
     error = fm_txn_get(s, FM_TABLE_STATEMENTS, &key, &body);
     if (error == FM_OK)
-        error = body.len < COUNTER_BYTES ? FM_ECORRUPT : fm_buf_add(out, body.data + COUNTER_BYTES, body.len - COUNTER_BYTES);
+        error = statement_of(body, out);
     fm_txn_read_end(s);
     return error;
 }
@@ -339,7 +346,7 @@ static int next_statement(struct fm_store *s, struct fm_row_key *from, struct fm
         struct fm_row_key at = fm_keys_copy(key);
         *from = fm_keys_after(&at);
         out->len = 0;
-        error = body.len < COUNTER_BYTES ? FM_ECORRUPT : fm_buf_add(out, body.data + COUNTER_BYTES, body.len - COUNTER_BYTES);
+        error = statement_of(body, out);
     }
     fm_scan_close(&scan);
     return error;
@@ -385,7 +392,8 @@ static int port_record_sum(void *ctx, struct fm_digest *out)
 
 void fm_port_init(struct fm_store *s)
 {
-    s->port = (struct fm_port){.ctx = s, .set_get = port_set_get, .set_next = port_set_next, .arrival_last = port_arrival_last,
+    s->port = (struct fm_port){.ctx = s, .set_get = port_set_get, .set_next = port_set_next,
+                               .arrival_last = port_arrival_last,
                                .set_bytes = port_set_bytes, .stream_sets = port_stream_sets, .stream_each = port_stream_each,
                                .versions = port_versions, .version_find = port_version_find, .version_get = port_version_get,
                                .head = port_head, .waits = port_waits, .touched = port_touched, .alias = port_alias,

@@ -62,7 +62,8 @@ bool fm_store_incomplete(struct fm_store *s)
 
 /* --- what changed here --- */
 
-static int changed_one(struct fm_store *s, struct fm_span key, struct fm_span body, struct fm_arena *arena, struct fm_changed *out)
+static int changed_one(struct fm_store *s, struct fm_span key, struct fm_span body, struct fm_arena *arena,
+                       struct fm_changed *out)
 {
     struct fm_record_ref ref;
     int error = fm_value_change_decode(&ref, &out->stamp, body);
@@ -76,7 +77,8 @@ static int changed_one(struct fm_store *s, struct fm_span key, struct fm_span bo
     return fm_port_head_of(fm_span(head.b, head.len), body, arena, &out->head);
 }
 
-int fm_store_changed(struct fm_store *s, uint64_t after, struct fm_arena *arena, struct fm_changed *out, size_t max, size_t *count)
+int fm_store_changed(struct fm_store *s, uint64_t after, struct fm_arena *arena, struct fm_changed *out, size_t max,
+                     size_t *count)
 {
     struct fm_span key, body;
     struct fm_scan scan;
@@ -148,8 +150,8 @@ int fm_store_changed_last(struct fm_store *s, uint64_t *number, uint64_t *stamp)
 
 /* --- heads --- */
 
-int fm_store_heads(struct fm_store *s, uint8_t kind, const struct fm_record_id *after, struct fm_arena *arena, struct fm_head *out,
-                   size_t max, size_t *count)
+int fm_store_heads(struct fm_store *s, uint8_t kind, const struct fm_record_id *after, struct fm_arena *arena,
+                   struct fm_head *out, size_t max, size_t *count)
 {
     static const struct fm_record_id none;
     struct fm_row_key from = fm_keys_record(kind, after != NULL ? after : &none);
@@ -199,8 +201,8 @@ static int conflict_of(struct fm_store *s, bool open_only, struct fm_span key, s
     return fm_versions_conflict(out, fm_span(at.b, at.len), body);
 }
 
-int fm_store_conflicts(struct fm_store *s, bool open_only, const struct fm_conflict_id *after, struct fm_conflict *out, size_t max,
-                       size_t *count)
+int fm_store_conflicts(struct fm_store *s, bool open_only, const struct fm_conflict_id *after, struct fm_conflict *out,
+                       size_t max, size_t *count)
 {
     struct fm_row_key from = {.len = 0};
     struct fm_span key, body;

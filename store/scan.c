@@ -1,6 +1,7 @@
 #include "store/base.h"
 
-int fm_scan_open(struct fm_scan *scan, struct fm_store *s, enum fm_table table, const struct fm_row_key *from, size_t prefix_len)
+int fm_scan_open(struct fm_scan *scan, struct fm_store *s, enum fm_table table, const struct fm_row_key *from,
+                 size_t prefix_len)
 {
     MDB_txn *txn;
     *scan = (struct fm_scan){.s = s, .table = table, .prefix_len = prefix_len};

@@ -4,7 +4,8 @@
 
 #include "store/base.h"
 
-static struct fm_row_key set_key(struct fm_store *s, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id)
+static struct fm_row_key set_key(struct fm_store *s, const struct fm_stream *stream, uint64_t sequence,
+                                 const struct fm_set_id *id)
 {
     uint8_t hash[FM_STREAM_HASH_BYTES];
     fm_stream_hash_of(hash, s->crypto, stream);

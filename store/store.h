@@ -16,7 +16,7 @@ struct fm_store_options {
     size_t map_bytes;     /* 0: 16 GiB */
     bool create;          /* make it if there is none */
     bool force_fs;        /* also on NFS, CIFS, 9p, FUSE */
-    bool rescue;          /* also if the running numbers are damaged: to read the log, or clear_derived and reindex at once */
+    bool rescue;          /* also if the running numbers are damaged: only to read the log, or to reindex at once */
 };
 /* 0, FM_ENOTFOUND (none there and !create), FM_EBUSY, FM_ENEWER, FM_ECORRUPT, FM_ESTORE, FM_EDISKFULL, FM_ENOMEM.
  * crypto is borrowed: hash for row checks. A new store gets a fresh random store id and changes id. */
@@ -58,7 +58,8 @@ struct fm_changed {
     uint64_t number, stamp;
     struct fm_head head;
 };
-int fm_store_changed(struct fm_store *s, uint64_t after, struct fm_arena *arena, struct fm_changed *out, size_t max, size_t *count);
+int fm_store_changed(struct fm_store *s, uint64_t after, struct fm_arena *arena, struct fm_changed *out, size_t max,
+                     size_t *count);
 /* The number of the first change stamped at or after stamp_ms (rule 33, inclusive), minus 1; the newest number if later. */
 int fm_store_changed_since(struct fm_store *s, uint64_t stamp_ms, uint64_t *after);
 int fm_store_changed_last(struct fm_store *s, uint64_t *number, uint64_t *stamp);

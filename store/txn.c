@@ -199,7 +199,8 @@ int fm_txn_get(struct fm_store *s, enum fm_table table, const struct fm_row_key 
 
 /* --- writes --- */
 
-static int reserve(struct fm_store *s, enum fm_table table, const struct fm_row_key *key, size_t len, unsigned flags, uint8_t **out)
+static int reserve(struct fm_store *s, enum fm_table table, const struct fm_row_key *key, size_t len, unsigned flags,
+                   uint8_t **out)
 {
     if (s->error != FM_OK)
         return s->error;

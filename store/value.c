@@ -13,7 +13,8 @@ static void check_of(const struct fm_crypto *c, uint8_t out[FM_VALUE_CHECK_BYTES
     memcpy(out, hash, FM_VALUE_CHECK_BYTES);
 }
 
-void fm_value_seal(const struct fm_crypto *c, enum fm_table table, const struct fm_row_key *key, struct fm_span body, uint8_t *out)
+void fm_value_seal(const struct fm_crypto *c, enum fm_table table, const struct fm_row_key *key, struct fm_span body,
+                   uint8_t *out)
 {
     out[0] = FM_VALUE_FORMAT;
     if (body.len > 0)
@@ -21,7 +22,8 @@ void fm_value_seal(const struct fm_crypto *c, enum fm_table table, const struct 
     check_of(c, out + 1 + body.len, table, fm_span(key->b, key->len), fm_span(out, 1 + body.len));
 }
 
-int fm_value_open(const struct fm_crypto *c, enum fm_table table, struct fm_span key, struct fm_span value, struct fm_span *body)
+int fm_value_open(const struct fm_crypto *c, enum fm_table table, struct fm_span key, struct fm_span value,
+                  struct fm_span *body)
 {
     uint8_t check[FM_VALUE_CHECK_BYTES];
     if (value.len < FM_VALUE_OVERHEAD)
@@ -36,7 +38,8 @@ int fm_value_open(const struct fm_crypto *c, enum fm_table table, struct fm_span
     return FM_OK;
 }
 
-void fm_value_log_check(const struct fm_crypto *c, uint8_t out[FM_VALUE_CHECK_BYTES], struct fm_span key, struct fm_span covered)
+void fm_value_log_check(const struct fm_crypto *c, uint8_t out[FM_VALUE_CHECK_BYTES], struct fm_span key,
+                        struct fm_span covered)
 {
     check_of(c, out, FM_TABLE_LOG, key, covered);
 }
@@ -233,7 +236,8 @@ size_t fm_value_id_encode(uint8_t out[FM_VALUE_ID_BYTES], const struct fm_row_ke
     return FM_VALUE_ID_BYTES;
 }
 
-int fm_value_id_decode(struct fm_row_key *out, struct fm_record_ref *ref, const struct fm_version_id *id, struct fm_span body)
+int fm_value_id_decode(struct fm_row_key *out, struct fm_record_ref *ref, const struct fm_version_id *id,
+                       struct fm_span body)
 {
     if (body.len != FM_VALUE_ID_BYTES)
         return FM_ECORRUPT;

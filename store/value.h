@@ -10,12 +10,15 @@
 #define FM_VALUE_CHECK_BYTES 8u
 #define FM_VALUE_OVERHEAD (1u + FM_VALUE_CHECK_BYTES)
 
-void fm_value_seal(const struct fm_crypto *c, enum fm_table table, const struct fm_row_key *key, struct fm_span body, uint8_t *out);
+void fm_value_seal(const struct fm_crypto *c, enum fm_table table, const struct fm_row_key *key, struct fm_span body,
+                   uint8_t *out);
 /* 0, FM_ECORRUPT, FM_ENEWER (another format byte under a right check). body is borrowed from value. */
-int fm_value_open(const struct fm_crypto *c, enum fm_table table, struct fm_span key, struct fm_span value, struct fm_span *body);
+int fm_value_open(const struct fm_crypto *c, enum fm_table table, struct fm_span key, struct fm_span value,
+                  struct fm_span *body);
 
 /* As above for log entries: `covered` is the set's signature. */
-void fm_value_log_check(const struct fm_crypto *c, uint8_t out[FM_VALUE_CHECK_BYTES], struct fm_span key, struct fm_span covered);
+void fm_value_log_check(const struct fm_crypto *c, uint8_t out[FM_VALUE_CHECK_BYTES], struct fm_span key,
+                        struct fm_span covered);
 
 /* Bodies, written into and read from plain bytes. Each encode returns the length; each decode 0 or FM_ECORRUPT. */
 struct fm_value_set {
@@ -39,7 +42,8 @@ int fm_value_version_decode(struct fm_version *out, struct fm_span key, struct f
 #define FM_VALUE_ID_BYTES (17u + FM_KEYS_PLACE_BYTES)
 size_t fm_value_id_encode(uint8_t out[FM_VALUE_ID_BYTES], const struct fm_row_key *version_key);
 /* The key of the version's row. */
-int fm_value_id_decode(struct fm_row_key *out, struct fm_record_ref *ref, const struct fm_version_id *id, struct fm_span body);
+int fm_value_id_decode(struct fm_row_key *out, struct fm_record_ref *ref, const struct fm_version_id *id,
+                       struct fm_span body);
 
 /* number: of its row in `changes`; 0: none. offline_id is borrowed from the body. */
 #define FM_VALUE_HEAD_BYTES_MAX (122u + FM_OFFLINE_ID_BYTES_MAX)

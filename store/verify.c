@@ -1,5 +1,5 @@
-/* The scrub: everything is read once and held against everything it can be checked by. It trusts nothing, but LMDB itself may
- * crash on a damaged page: run it in a child process (TRAPS L14). */
+/* The scrub: everything is read once and held against everything it can be checked by. It trusts
+ * nothing, but LMDB itself may crash on a damaged page: run it in a child process (TRAPS L14). */
 #include <assert.h>
 
 #include "store/scrub.h"

@@ -1,4 +1,5 @@
-/* The two stores side by side, for cmocka programs: LMDB in a folder of its own and the one in memory. Include cmocka first. */
+/* The two stores side by side, for cmocka programs: LMDB in a folder of its own and the one in memory.
+ * Include cmocka first. */
 #ifndef FM_TESTS_STORE_BOTH_H
 #define FM_TESTS_STORE_BOTH_H
 

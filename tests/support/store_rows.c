@@ -173,7 +173,8 @@ static void random_state(struct fm_rows *r, struct fm_version *v)
     memset(v->holders, 0, sizeof(v->holders));
     for (uint32_t h = 0; h < v->holder_count; h++)
         v->holders[h] = (struct fm_holder){.arrival = 1 + fm_rows_random(r, 5000), .index = (uint32_t)fm_rows_random(r, 256),
-                                           .role = (uint8_t)(1 + fm_rows_random(r, 4)), .live = chance(r, 2), .counted = v->counted};
+                                           .role = (uint8_t)(1 + fm_rows_random(r, 4)), .live = chance(r, 2),
+                                           .counted = v->counted};
 }
 
 static int make_head(struct fm_rows *r, const struct fm_record_ref *ref, fm_rows_apply apply, void *ctx)
@@ -314,7 +315,8 @@ static void put_error(struct fm_buf *out, const char *what, int error)
 static void put_meta(struct fm_buf *out, const struct fm_set_meta *m)
 {
     PUT_ID(out, m->stream.author);
-    const uint64_t numbers[] = {m->arrival, m->stream.incarnation, m->stream.lane, m->sequence, m->has_prev, m->has_grant, m->epoch,
+    const uint64_t numbers[] = {m->arrival, m->stream.incarnation, m->stream.lane, m->sequence, m->has_prev, m->has_grant,
+                                m->epoch,
                                 m->time, m->change_count, m->bytes, m->changes_before, m->role, m->verdict, m->why};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         put_number(out, numbers[i]);
@@ -325,8 +327,10 @@ static void put_meta(struct fm_buf *out, const struct fm_set_meta *m)
 
 static void put_version(struct fm_buf *out, const struct fm_version *v)
 {
-    const uint64_t numbers[] = {v->kind, v->number, v->time, v->action, v->tombstone, v->own_fault, v->verified, v->verification,
-                                v->parent_count, v->holder_count, v->status, v->why, v->counted, v->settlement, v->place, v->cls,
+    const uint64_t numbers[] = {v->kind, v->number, v->time, v->action, v->tombstone, v->own_fault, v->verified,
+                                v->verification,
+                                v->parent_count, v->holder_count, v->status, v->why, v->counted, v->settlement, v->place,
+                                    v->cls,
                                 v->has_by};
     PUT_ID(out, v->record);
     PUT_ID(out, v->id);
@@ -490,7 +494,8 @@ static void dump_indexes(const struct fm_port *p, struct fm_buf *out)
             struct fm_record_id entity = entity_of(i), after;
             size_t count = 0, pages = 0;
             do { /* page by page */
-                put_error(out, "entity", p->by_entity(p->ctx, &entity, kinds[k], pages++ == 0 ? NULL : &after, ids, 3, &count));
+                put_error(out, "entity", p->by_entity(p->ctx, &entity, kinds[k], pages++ == 0 ? NULL : &after, ids, 3,
+                                                      &count));
                 for (size_t n = 0; n < count; n++)
                     PUT_ID(out, ids[n]);
                 after = ids[count > 0 ? count - 1 : 0];

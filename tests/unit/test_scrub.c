@@ -1,5 +1,5 @@
-/* TESTING A5: one flipped bit anywhere in the store's file is either found by a scrub (or stops the process that reads it), or
- * it lies where nothing is kept, and every answer is as before. */
+/* TESTING A5: one flipped bit anywhere in the store's file is either found by a scrub (or stops the process that reads
+ * it), or it lies where nothing is kept, and every answer is as before. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -188,8 +188,8 @@ static void a_flipped_bit_is_found_or_changes_no_answer(void **state)
                      (unsigned long long)(bit / 8));
     }
     close(fd);
-    print_message("  %u flips in %lld bytes: %u refused, %u found, %u died, %u hung, %u harmless\n", flips, (long long)st.st_size,
-                  refused, found, died, hung, harmless);
+    print_message("  %u flips in %lld bytes: %u refused, %u found, %u died, %u hung, %u harmless\n", flips,
+                  (long long)st.st_size, refused, found, died, hung, harmless);
     assert_int_equal(refused + found + died + hung + harmless, flips);
     assert_true(found > flips / 20);
     assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_OK);

@@ -175,7 +175,8 @@ static void the_first_error_sticks_until_the_commit(void **state)
     (void)state;
     struct both b;
     struct fm_version v = {.kind = FM_KIND_ENTITY, .status = FM_VALID, .number = 1, .holder_count = 1}, other = v;
-    struct fm_row row = {.kind = FM_ROW_VERSION, .version = &v, .before = &other}, meta = {.kind = FM_ROW_META, .name = "late"};
+    struct fm_row row = {.kind = FM_ROW_VERSION, .version = &v, .before = &other};
+    struct fm_row meta = {.kind = FM_ROW_META, .name = "late"};
     struct fm_buf out;
     both_open(&b, 12);
     fm_buf_init(&out, 0);
@@ -253,7 +254,8 @@ static void stamps_never_go_back_and_find_what_changed(void **state)
     assert_int_equal(fm_store_commit(s), FM_OK);
     assert_int_equal(fm_store_changed(s, 0, &arena, changed, 10, &count), FM_OK);
     assert_int_equal(count, 8);
-    assert_true(changed[0].number == 2 && changed[7].number == 10 && changed[7].stamp == 6000 && changed[7].head.digest.b[0] == 5);
+    assert_true(changed[0].number == 2 && changed[7].number == 10 && changed[7].stamp == 6000 &&
+                changed[7].head.digest.b[0] == 5);
     assert_int_equal(fm_store_changed_since(s, 0, &after), FM_OK);
     assert_int_equal(after, 1);
     assert_int_equal(fm_store_changed(s, 2, &arena, changed, 3, &count), FM_OK);
@@ -262,6 +264,36 @@ static void stamps_never_go_back_and_find_what_changed(void **state)
     assert_int_equal(count, 0);
     sound(s);
     fm_arena_fini(&arena);
+    fm_store_close(s);
+    fm_store_dir_remove(&d);
+}
+
+/* One record a commit, every stamp and those between: also with holes where records changed again. */
+static void every_stamp_is_found_at_its_very_row(void **state)
+{
+    (void)state;
+    struct fm_store_dir d;
+    struct fm_store *s;
+    uint64_t stamps[40] = {0}, after;
+    fm_store_dir_make(&d);
+    assert_int_equal(fm_store_dir_open(&d, &s, true, 0), FM_OK);
+    for (uint32_t n = 1; n < 40; n++) {
+        uint32_t record = n * 7 % FM_ROWS_RECORDS;
+        assert_int_equal(fm_store_begin(s, n * 10), FM_OK);
+        show(s, record, true, (uint8_t)n);
+        assert_int_equal(fm_store_commit(s), FM_OK);
+        stamps[n] = n * 10;
+        for (uint32_t before = 1; before < n; before++)
+            if (before * 7 % FM_ROWS_RECORDS == record)
+                stamps[before] = 0; /* its row moved to the end */
+        for (uint64_t since = 0; since < 410; since += 5) {
+            uint32_t first = 1;
+            while (first <= n && stamps[first] < (since > 0 ? since : 1))
+                first++;
+            assert_int_equal(fm_store_changed_since(s, since, &after), FM_OK);
+            assert_int_equal(after, first - 1);
+        }
+    }
     fm_store_close(s);
     fm_store_dir_remove(&d);
 }
@@ -277,7 +309,8 @@ static void heads_come_page_by_page_in_order(void **state)
     both_open(&b, 50);
     make_committed(&b, 300, 1);
     do {
-        assert_int_equal(fm_store_heads(b.store, FM_KIND_RESPONSE, seen == 0 ? NULL : &after, &arena, heads, 2, &count), FM_OK);
+        assert_int_equal(fm_store_heads(b.store, FM_KIND_RESPONSE, seen == 0 ? NULL : &after, &arena, heads, 2, &count),
+                         FM_OK);
         for (size_t i = 0; i < count; i++, seen++) {
             assert_true(heads[i].kind == FM_KIND_RESPONSE && (seen == 0 || fm_id_cmp(&heads[i].record, &after) > 0));
             after = heads[i].record;
@@ -336,7 +369,7 @@ static void a_backup_answers_the_same_and_a_restored_store_is_another(void **sta
     struct fm_buf out;
     both_open(&b, 70);
     fm_buf_init(&out, 0);
-    make_committed(&b, 300, 1);
+    make_committed(&b, 300, 7777);
     assert_int_equal(fm_store_begin(b.store, 2), FM_OK);
     static const char *const notes[] = {"machine", "open-counter", "name"};
     for (size_t i = 0; i < 3; i++)
@@ -356,6 +389,12 @@ static void a_backup_answers_the_same_and_a_restored_store_is_another(void **sta
     struct fm_store_verify v = {.say = say};
     assert_int_equal(fm_store_compare(b.store, restored, &v), FM_OK);
     assert_int_equal(v.problems, 0);
+    uint64_t number, stamp;
+    assert_int_equal(fm_store_begin(restored, 4), FM_OK);
+    assert_int_equal(fm_store_clear_derived(restored), FM_OK); /* rule 33: stamps outlive a reindex */
+    assert_int_equal(fm_store_changed_last(restored, &number, &stamp), FM_OK);
+    assert_true(number == 0 && stamp == 7777);
+    fm_store_abort(restored);
     assert_int_equal(fm_store_begin(restored, 4), FM_OK);
     assert_int_equal(fm_store_restored(restored), FM_OK);
     assert_int_equal(fm_store_commit(restored), FM_OK);
@@ -431,6 +470,7 @@ int main(void)
         cmocka_unit_test(an_abort_leaves_nothing),
         cmocka_unit_test(the_first_error_sticks_until_the_commit),
         cmocka_unit_test(stamps_never_go_back_and_find_what_changed),
+        cmocka_unit_test(every_stamp_is_found_at_its_very_row),
         cmocka_unit_test(heads_come_page_by_page_in_order),
         cmocka_unit_test(a_walk_over_streams_goes_on_while_rows_are_written),
         cmocka_unit_test(a_backup_answers_the_same_and_a_restored_store_is_another),

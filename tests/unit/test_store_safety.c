@@ -74,12 +74,14 @@ static void a_flipped_bit_of_a_row_is_said_to_be_damage(void **state)
         struct fm_buf bytes;
         struct fm_key signer = {{9}};
         struct fm_span text = fm_span(needle, sizeof(needle) - 1), target = text;
-        struct fm_version v = {.kind = FM_KIND_ENTITY, .record = {{1, 2, 3}}, .status = FM_VALID, .number = 1, .holder_count = 1,
+        struct fm_version v = {.kind = FM_KIND_ENTITY, .record = {{1, 2, 3}}, .status = FM_VALID, .number = 1,
+                               .holder_count = 1,
                                .verification = 0x1122334455667788, .counted = true, .place = FM_PLACE_WINNER};
         struct fm_head head = {.kind = v.kind, .record = v.record, .shown = true, .user = {"a user of a head"}};
         struct fm_row rows[] = {{.kind = FM_ROW_META, .name = "clock", .bytes = text},
                                 {.kind = FM_ROW_STATEMENT, .statement_kind = 1, .signer = signer, .bytes = text},
-                                {.kind = FM_ROW_VERSION, .version = &v}, {.kind = FM_ROW_HEAD, .head = &head, .changed = true}};
+                                {.kind = FM_ROW_VERSION, .version = &v},
+                                {.kind = FM_ROW_HEAD, .head = &head, .changed = true}};
         uint8_t number[8];
         both_open(&b, 20);
         fm_buf_init(&bytes, 0);
@@ -185,7 +187,8 @@ static void a_full_map_is_said_and_loses_nothing(void **state)
     both_close(&b);
 }
 
-/* A file that may not grow stands for a disk without room: the child writes until it is told, and exits with what it was told. */
+/* A file that may not grow stands for a disk without room: the child writes until it is told, and exits with
+ * what it was told. */
 static int fill_up(struct fm_store_dir *d)
 {
     const struct fm_port *p;
@@ -469,8 +472,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_of_a_row_is_said_to_be_damage),
         cmocka_unit_test(a_full_map_is_said_and_loses_nothing),
         cmocka_unit_test(a_full_disk_is_said_and_loses_nothing),
-        cmocka_unit_test(one_store_is_opened_once),
-        cmocka_unit_test(what_is_not_there_is_made_only_if_asked),
+        cmocka_unit_test(one_store_is_opened_once), cmocka_unit_test(what_is_not_there_is_made_only_if_asked),
         cmocka_unit_test(a_newer_format_is_refused_and_never_guessed_at),
         cmocka_unit_test(damaged_running_numbers_keep_nobody_from_the_log),
         cmocka_unit_test(no_kill_takes_away_what_was_acknowledged),

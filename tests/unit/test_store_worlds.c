@@ -1,5 +1,5 @@
-/* The core on LMDB: the model's worlds come out as on the memory store, the store is sound afterwards, and a reindex makes the
- * very rows that were there (law 1). */
+/* The core on LMDB: the model's worlds come out as on the memory store, the store is sound afterwards, and a reindex
+ * makes the very rows that were there (law 1). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -64,7 +64,8 @@ static void memory_digests(const struct fm_world_sets *w, uint64_t seed, struct 
     fm_memory_free(m);
 }
 
-static void reindexed(const struct fm_world_sets *w, struct fm_store_dir *d, struct fm_store *s, const struct fm_digest before[2])
+static void reindexed(const struct fm_world_sets *w, struct fm_store_dir *d, struct fm_store *s,
+                      const struct fm_digest before[2])
 {
     struct fm_store_verify v = {.say = say};
     struct fm_world_store store = lmdb_store(s);
