@@ -15,5 +15,10 @@ if [ -n "$as" ] && ! command -v sudo >/dev/null; then
     exit 1
 fi
 echo "installing:$lacking" >&2
-$as apt-get update -qq >&2
-DEBIAN_FRONTEND=noninteractive $as apt-get install -y -qq --no-install-recommends $lacking >&2
+log=$(mktemp)
+if ! { $as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as apt-get install -y -qq --no-install-recommends $lacking; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "fieldmesh: the packages could not be installed; the whole log is in $log" >&2
+    exit 1
+fi
+rm -f "$log"
