@@ -228,7 +228,8 @@ bool fm_control_ready(const struct fm_control *c)
 {
     for (size_t i = 0; i < FM_CONTROL_CLIENTS_MAX; i++) {
         const struct client *cl = &c->clients[i];
-        if (cl->fd >= 0 && !cl->busy && waiting_bytes(cl) == 0 && fm_control_frame(fm_buf_span(&cl->in), NULL) != FM_ENOTFOUND)
+        if (cl->fd >= 0 && !cl->busy && waiting_bytes(cl) == 0 &&
+            fm_control_frame(fm_buf_span(&cl->in), NULL) != FM_ENOTFOUND)
             return true;
     }
     return false;

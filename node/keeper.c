@@ -116,7 +116,8 @@ int fm_keeper_spawn(struct fm_keeper *k, int *link_fd, pid_t *pid, int *died)
     } control;
     struct answer a = {.error = FM_EIO};
     struct iovec part = {.iov_base = &a, .iov_len = sizeof a};
-    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    struct msghdr msg = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
     ssize_t got;
     if (send(k->fd, "s", 1, MSG_NOSIGNAL) != 1)
         return FM_EIO;

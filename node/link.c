@@ -104,7 +104,8 @@ int fm_link_receive(int fd, uint8_t *buffer, struct fm_link_message *out)
     if (fields < 0)
         return FM_EFORMAT;
     size_t len = (size_t)got, at = 1;
-    size_t need = 1u + (fields & HAS_CONN ? 4u : 0) + (fields & HAS_KEY ? FM_KEY_BYTES : 0) + (fields & HAS_INITIATOR ? 1u : 0);
+    size_t need =
+        1u + (fields & HAS_CONN ? 4u : 0) + (fields & HAS_KEY ? FM_KEY_BYTES : 0) + (fields & HAS_INITIATOR ? 1u : 0);
     if (len < need)
         return FM_EFORMAT;
     if (fields & HAS_CONN) {

@@ -122,10 +122,12 @@ static void take_requests(struct fm_runtime *rt, struct turn *t, uint64_t until_
     json_t *request;
     /* the first one is taken even in a full turn, so that a busy link does not shut people out */
     while (t->error == FM_OK && t->op_count < FM_RUNTIME_REQUESTS_PER_TURN &&
-           (t->op_count == 0 || turn_has_room(rt, t, until_ms)) && (request = fm_control_next(rt->control, &client)) != NULL) {
+           (t->op_count == 0 || turn_has_room(rt, t, until_ms)) &&
+           (request = fm_control_next(rt->control, &client)) != NULL) {
         struct fm_op *op = fm_op_new(rt->node, rt, request);
         if (op == NULL) {
-            json_t *fault = json_pack("{s:{s:s, s:s}}", "error", "code", fm_error_code(FM_ENOMEM), "message", fm_error_text(FM_ENOMEM));
+            json_t *fault =
+                json_pack("{s:{s:s, s:s}}", "error", "code", fm_error_code(FM_ENOMEM), "message", fm_error_text(FM_ENOMEM));
             fm_control_answer(rt->control, client, fault);
             json_decref(fault);
             json_decref(request);
@@ -179,7 +181,8 @@ static void turn(struct fm_runtime *rt)
         t.error = rc != FM_OK ? rc : t.error;
     }
     if (t.error != FM_OK) {
-        fm_log(FM_LOG_ERROR, "a turn was lost (%s): %s; nothing of it was acknowledged", fm_error_code(t.error), fm_error_text(t.error));
+        fm_log(FM_LOG_ERROR, "a turn was lost (%s): %s; nothing of it was acknowledged", fm_error_code(t.error),
+               fm_error_text(t.error));
         fm_transport_drop_all(rt); /* sessions live in the core's memory: peers meet the new one from the beginning */
         if (rt->node->repl == NULL)
             rt->failed = t.error;
@@ -205,7 +208,8 @@ static int wait_ms(const struct fm_runtime *rt)
     if (fm_control_ready(rt->control))
         return 0;
     for (size_t i = 0; i < FM_CONTACTS_MAX; i++)
-        if (rt->contacts[i].state == FM_CONTACT_GONE || (rt->contacts[i].state == FM_CONTACT_UP && rt->contacts[i].sync_wanted))
+        if (rt->contacts[i].state == FM_CONTACT_GONE ||
+            (rt->contacts[i].state == FM_CONTACT_UP && rt->contacts[i].sync_wanted))
             return 0;
     due = dial_ms < due ? dial_ms : due;
     if (rt->link < 0 && rt->net_next_ms < due)

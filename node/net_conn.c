@@ -50,7 +50,8 @@ void fm_net_tcp_shut(int fd)
 {
     struct sockaddr_storage who;
     socklen_t len = sizeof who;
-    if (fd >= 0 && getpeername(fd, (struct sockaddr *)&who, &len) == 0 && (who.ss_family == AF_INET || who.ss_family == AF_INET6))
+    if (fd >= 0 && getpeername(fd, (struct sockaddr *)&who, &len) == 0 &&
+        (who.ss_family == AF_INET || who.ss_family == AF_INET6))
         shutdown(fd, SHUT_RDWR);
 }
 

@@ -129,7 +129,9 @@ int fm_net_self_test(struct fm_net *n)
             zmq_poll(&item, 1, 100);
             while (!done && fm_socket_event(monitor, &event, &value)) {
                 done = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED || event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-                rc = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? FM_EKEY : event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? FM_OK : rc;
+                rc = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED     ? FM_EKEY
+                     : event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? FM_OK
+                                                                : rc;
             }
         }
     }

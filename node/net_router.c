@@ -43,7 +43,7 @@ static void address_of(int fd, uint8_t out[16])
         memcpy(out, &((struct sockaddr_in6 *)&who)->sin6_addr, 16);
 }
 
-/* One stranger too many: the oldest from the address that has the most must go, so that one source cannot shut others out. */
+/* One stranger too many: the oldest from the address that has the most must go; one source cannot shut others out. */
 static struct fm_net_accepted *stranger_to_go(struct fm_net *n, size_t *strangers)
 {
     struct fm_net_accepted *worst = NULL;

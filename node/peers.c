@@ -106,8 +106,9 @@ static void dial(struct fm_runtime *rt, struct fm_dial *d)
     rt->conn_last = rt->conn_last >= FM_CORE_CONN_LAST ? 1 : rt->conn_last + 1;
     d->conn = rt->conn_last;
     d->dialling = true;
-    fm_transport_order(rt, &(struct fm_link_message){
-                               .kind = FM_LINK_CONNECT, .conn = d->conn, .key = m.transport, .bytes = fm_span_str(d->endpoint)});
+    fm_transport_order(rt,
+                       &(struct fm_link_message){
+                           .kind = FM_LINK_CONNECT, .conn = d->conn, .key = m.transport, .bytes = fm_span_str(d->endpoint)});
 }
 
 static bool wants_dial(const struct fm_dial *d)
@@ -292,7 +293,8 @@ static void put_progress(const struct fm_runtime *rt, json_t *object, uint32_t c
     json_object_set_new(object, "phase", json_string(phases[FM_PEER_HELLO]));
 }
 
-static json_t *peer_object(const struct fm_runtime *rt, const struct fm_key *key, const struct fm_dial *d, const struct fm_contact *c)
+static json_t *peer_object(const struct fm_runtime *rt, const struct fm_key *key, const struct fm_dial *d,
+                           const struct fm_contact *c)
 {
     struct fm_member m;
     char print[FM_FINGERPRINT_CHARS] = "";
@@ -300,7 +302,8 @@ static json_t *peer_object(const struct fm_runtime *rt, const struct fm_key *key
     json_t *o = json_object();
     if (known)
         fm_fingerprint(print, &m.author);
-    json_object_set_new(o, "name", known ? json_stringn((const char *)m.name.data, m.name.len) : json_string(d != NULL ? d->who : ""));
+    json_object_set_new(o, "name",
+                        known ? json_stringn((const char *)m.name.data, m.name.len) : json_string(d != NULL ? d->who : ""));
     json_object_set_new(o, "role", json_string(known && fm_role_name(m.role) != NULL ? fm_role_name(m.role) : ""));
     json_object_set_new(o, "fingerprint", json_string(print));
     json_object_set_new(o, "address", json_string(d != NULL ? d->endpoint : ""));
@@ -311,7 +314,10 @@ static json_t *peer_object(const struct fm_runtime *rt, const struct fm_key *key
     if (c != NULL)
         put_progress(rt, o, c->conn);
     else
-        json_object_set_new(o, "phase", json_string(d != NULL && d->dialling ? "dialling" : d != NULL && d->paused ? "paused" : "waiting"));
+        json_object_set_new(o, "phase",
+                            json_string(d != NULL && d->dialling ? "dialling"
+                                        : d != NULL && d->paused ? "paused"
+                                                                 : "waiting"));
     return o;
 }
 

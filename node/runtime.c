@@ -72,8 +72,8 @@ void fm_runtime_say(struct fm_runtime *rt)
     (void)fm_store_counts(n->store, &counts); /* zeros are shown if it cannot be read; the next turn says why */
     bool joined = fm_repl_role(n->repl) != FM_ROLE_NONE;
     if (rt->json) {
-        json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:b}", "type", "ready", "name", n->config.name, "id", print, "nodes",
-                              rt->endpoint, "records", (json_int_t)counts.records, "joined", joined);
+        json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:b}", "type", "ready", "name", n->config.name, "id", print,
+                              "nodes", rt->endpoint, "records", (json_int_t)counts.records, "joined", joined);
         char *text = o == NULL ? NULL : fm_json_text(o);
         if (text != NULL) {
             fputs(text, stdout);

@@ -137,7 +137,9 @@ static void test_queue_keeps_order_and_forgets_one_connection(void **state)
     int fds[2];
     pair(fds);
     for (uint8_t i = 0; i < 9; i++)
-        assert_int_equal(fm_queue_push(&q, &(struct fm_link_message){.kind = FM_LINK_SEND, .conn = i % 3u, .bytes = fm_span(&i, 1)}), FM_OK);
+        assert_int_equal(
+            fm_queue_push(&q, &(struct fm_link_message){.kind = FM_LINK_SEND, .conn = i % 3u, .bytes = fm_span(&i, 1)}),
+            FM_OK);
     fm_queue_forget(&q, 2);
     assert_int_equal(q.count, 6);
     assert_int_equal(fm_queue_flush(&q, fds[0]), FM_OK);

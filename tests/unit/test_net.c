@@ -233,7 +233,8 @@ static void test_a_peer_that_does_not_read_is_dropped(void **state)
     pair_start(&a, &b, &at_a);
     kill(b.pid, SIGSTOP);
     for (int i = 0; i < 400 && !down; i++) { /* 80 MB: far more than queue, kernel and HWM hold */
-        int rc = fm_link_send(a.link, &(struct fm_link_message){.kind = FM_LINK_SEND, .conn = at_a, .bytes = fm_span(big, sizeof big)});
+        int rc = fm_link_send(
+            a.link, &(struct fm_link_message){.kind = FM_LINK_SEND, .conn = at_a, .bytes = fm_span(big, sizeof big)});
         assert_true(rc == FM_OK || rc == FM_EBUSY);
         down = next(&a, &m, 10) && m.kind == FM_LINK_DOWN;
     }
@@ -376,7 +377,8 @@ static void *attack_socket(const struct attacker *at, const struct net *target, 
     return dealer;
 }
 
-static void attack_start(struct attacker *at, const struct net *target, void (*how)(const struct attacker *, const struct net *))
+static void attack_start(struct attacker *at, const struct net *target,
+                         void (*how)(const struct attacker *, const struct net *))
 {
     at->pid = fork();
     assert_true(at->pid >= 0);
@@ -605,12 +607,13 @@ static void test_an_honest_peer_goes_on_under_attack(void **state)
         bool member;
         const char *refused; /* what is counted; a frame past the bound, and garbage, libzmq itself cuts off */
         const char *down;    /* how its own connection ends */
-    } list[] = {{"500 MB frame, stranger", with_a_huge_frame, false, "no-grant", ""},
-                {"500 MB frame, member", with_a_huge_frame, true, "", "lost"},
-                {"message without end, stranger", with_a_message_without_end, false, "no-grant", ""},
-                {"message without end, member", with_a_message_without_end, true, "too-many-frames", "too-many-frames"},
-                {"tiny frames without end, member", with_tiny_frames_without_end, true, "too-many-frames", "too-many-frames"},
-                {"garbage", with_garbage, false, "", ""}};
+    } list[] = {
+        {"500 MB frame, stranger", with_a_huge_frame, false, "no-grant", ""},
+        {"500 MB frame, member", with_a_huge_frame, true, "", "lost"},
+        {"message without end, stranger", with_a_message_without_end, false, "no-grant", ""},
+        {"message without end, member", with_a_message_without_end, true, "too-many-frames", "too-many-frames"},
+        {"tiny frames without end, member", with_tiny_frames_without_end, true, "too-many-frames", "too-many-frames"},
+        {"garbage", with_garbage, false, "", ""}};
     uint32_t at_a;
     size_t peak = 0;
     (void)state;

@@ -120,7 +120,8 @@ static int teardown(void **state)
 static void take_birth(struct fm_node *n)
 {
     assert_int_equal(fm_node_begin(n), FM_OK);
-    assert_int_equal(fm_node_event(n, &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = 1, .bytes = fm_buf_span(&birth)}), FM_OK);
+    assert_int_equal(fm_node_event(n, &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = 1, .bytes = fm_buf_span(&birth)}),
+                     FM_OK);
     assert_int_equal(fm_node_commit(n), FM_OK);
 }
 

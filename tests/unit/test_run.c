@@ -32,8 +32,8 @@ static struct running nodes[2];
 
 /* --- two coordinators of one mesh: the root grants both in one set, which both take in while stopped --- */
 
-static void grant(struct fm_act *act, struct fm_buf *bytes, const struct fm_crypto *crypto, struct running *r, uint64_t serial,
-                  const struct fm_mesh_id *mesh)
+static void grant(struct fm_act *act, struct fm_buf *bytes, const struct fm_crypto *crypto, struct running *r,
+                  uint64_t serial, const struct fm_mesh_id *mesh)
 {
     struct fm_key data_key = {{3}};
     struct fm_grant *g = &act->grant;
@@ -131,7 +131,8 @@ static void start(struct running *r)
         struct fm_buf text;
         char why[100];
         fm_buf_init(&text, 65536);
-        json_t *o = fm_file_read(r->paths.run, &text, 65536) == FM_OK ? fm_json_parse(fm_buf_span(&text), why, sizeof why) : NULL;
+        json_t *o =
+            fm_file_read(r->paths.run, &text, 65536) == FM_OK ? fm_json_parse(fm_buf_span(&text), why, sizeof why) : NULL;
         const char *at = json_string_value(json_object_get(o, "nodes"));
         if (at != NULL && json_integer_value(json_object_get(o, "pid")) == r->pid)
             snprintf(r->address, sizeof r->address, "%s", at + strlen("tcp://"));
@@ -214,7 +215,8 @@ static bool both_in_step(void)
 
 static bool same_digest(void)
 {
-    json_t *one = call(&nodes[0], json_pack("{s:s}", "op", "digest")), *two = call(&nodes[1], json_pack("{s:s}", "op", "digest"));
+    json_t *one = call(&nodes[0], json_pack("{s:s}", "op", "digest")),
+           *two = call(&nodes[1], json_pack("{s:s}", "op", "digest"));
     bool same = json_equal(one, two);
     json_decref(one);
     json_decref(two);
@@ -231,8 +233,9 @@ static void eventually(bool (*holds)(void), const char *what)
 
 static void add_entity(struct running *r, const char *name)
 {
-    json_t *answer = call(r, json_pack("{s:s, s:[{s:s, s:s, s:s, s:i, s:{s:s, s:s, s:b}}]}", "op", "submit", "changes", "type", "entity", "action",
-                                       "create", "offlineId", name, "versionNumber", 1, "data", "name", name, "type", "CAMP", "isActive", 1));
+    json_t *answer = call(r, json_pack("{s:s, s:[{s:s, s:s, s:s, s:i, s:{s:s, s:s, s:b}}]}", "op", "submit", "changes",
+                                       "type", "entity", "action", "create", "offlineId", name, "versionNumber", 1, "data",
+                                       "name", name, "type", "CAMP", "isActive", 1));
     const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
     if (strcmp(json_string_value(json_object_get(result, "status")), "success") != 0)
         fail_msg("%s", json_string_value(json_object_get(result, "message")));
