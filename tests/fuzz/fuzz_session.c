@@ -49,7 +49,7 @@ static void hello(struct fm_peers *p)
     fm_pack_bin(&k, zeros, 0);
     fm_pack_bin(&k, zeros, FM_STATEMENTS_SHORT);
     fm_pack_uint(&k, 0);
-    must(fm_peers_event(p, 0, (struct fm_event){.kind = FM_EVENT_RECEIVE, .conn = CONN, .bytes = fm_buf_span(&buf)}));
+    must(fm_company_event(p, 0, (struct fm_event){.kind = FM_EVENT_RECEIVE, .conn = CONN, .bytes = fm_buf_span(&buf)}));
     fm_buf_fini(&buf);
 }
 
@@ -59,39 +59,39 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fm_peers *p = malloc(sizeof *p);
     if (p == NULL)
         return 0;
-    fm_peers_init(p, roles, 2, 1);
-    struct fm_peers_author fork = p->nodes[1].lanes[1];
-    must(fm_peers_write(p, &p->nodes[1].lanes[1], 0, 1));
-    must(fm_peers_write(p, &p->nodes[1].lanes[1], 0, 1));
-    must(fm_peers_write(p, &fork, 0, 2)); /* a forked stream, for LADDER and what hangs on it */
+    fm_company_init(p, roles, 2, 1);
+    struct fm_company_author fork = p->nodes[1].lanes[1];
+    must(fm_company_write(p, &p->nodes[1].lanes[1], 0, 1));
+    must(fm_company_write(p, &p->nodes[1].lanes[1], 0, 1));
+    must(fm_company_write(p, &fork, 0, 2)); /* a forked stream, for LADDER and what hangs on it */
     struct fm_event up = {.kind = FM_EVENT_PEER_UP, .conn = CONN, .transport = p->nodes[1].self.transport};
-    must(fm_peers_event(p, 0, up));
+    must(fm_company_event(p, 0, up));
     for (uint32_t steps = 0; size > 0 && steps < STEPS_MAX; steps++) {
         uint8_t what = *data++;
         size--;
         if (what < 16) {
-            must(fm_peers_write(p, &p->nodes[0].lanes[1], 0, 1));
+            must(fm_company_write(p, &p->nodes[0].lanes[1], 0, 1));
         } else if (what < 32) {
-            fm_peers_tick(p, (uint64_t)(what - 15) * 1000);
+            fm_company_tick(p, (uint64_t)(what - 15) * 1000);
         } else if (what < 48) {
-            must(fm_peers_event(p, 0, up));
+            must(fm_company_event(p, 0, up));
         } else if (what < 64) {
             hello(p);
         } else if (what < 80) {
-            must(fm_peers_event(p, 0, (struct fm_event){.kind = FM_EVENT_SYNC, .conn = CONN}));
+            must(fm_company_event(p, 0, (struct fm_event){.kind = FM_EVENT_SYNC, .conn = CONN}));
         } else if (size >= 2) {
             size_t len = (size_t)data[0] | (size_t)data[1] << 8;
             data += 2;
             size -= 2;
             len = len < size ? len : size;
             struct fm_event e = {.kind = FM_EVENT_RECEIVE, .conn = CONN, .bytes = fm_span(data, len)};
-            must(fm_peers_event(p, 0, e));
+            must(fm_company_event(p, 0, e));
             data += len;
             size -= len;
         }
         check_bounds(p->nodes[0].core);
     }
-    fm_peers_fini(p);
+    fm_company_fini(p);
     free(p);
     return 0;
 }

@@ -18,7 +18,7 @@ struct fm_seen {
     bool acked;
 };
 
-uint64_t fm_peers_rand(struct fm_peers *p)
+uint64_t fm_company_rand(struct fm_peers *p)
 {
     p->seed ^= p->seed << 13;
     p->seed ^= p->seed >> 7;
@@ -28,11 +28,11 @@ uint64_t fm_peers_rand(struct fm_peers *p)
 
 /* --- the wire --- */
 
-static struct fm_peers_link *link_of(struct fm_peers *p, int node, uint32_t conn, int *end)
+static struct fm_company_link *link_of(struct fm_peers *p, int node, uint32_t conn, int *end)
 {
     for (int i = 0; i < p->link_count; i++) {
         for (*end = 0; *end < 2; (*end)++) {
-            struct fm_peers_link *l = &p->links[i];
+            struct fm_company_link *l = &p->links[i];
             if (l->up && l->end[*end] == node && l->conn[*end] == conn)
                 return l;
         }
@@ -41,7 +41,7 @@ static struct fm_peers_link *link_of(struct fm_peers *p, int node, uint32_t conn
 }
 
 /* Every set sent is looked up: was it acknowledged before? */
-static void watch(struct fm_peers *p, struct fm_peers_link *l, int end, struct fm_span bytes)
+static void watch(struct fm_peers *p, struct fm_company_link *l, int end, struct fm_span bytes)
 {
     struct fm_walk w;
     uint32_t items, count;
@@ -83,15 +83,15 @@ static void watch(struct fm_peers *p, struct fm_peers_link *l, int end, struct f
 static void post(struct fm_peers *p, int node, uint32_t conn, struct fm_span bytes)
 {
     int end;
-    struct fm_peers_link *l = link_of(p, node, conn, &end);
+    struct fm_company_link *l = link_of(p, node, conn, &end);
     if (l == NULL)
         return;
     l->sent[end]++;
     l->bytes[end] += bytes.len;
     watch(p, l, end, bytes);
-    struct fm_peers_queue *q = &l->to[1 - end];
+    struct fm_company_queue *q = &l->to[1 - end];
     assert(q->count < FM_PEERS_QUEUE);
-    struct fm_peers_message *m = &q->at[(q->first + q->count++) % FM_PEERS_QUEUE];
+    struct fm_company_message *m = &q->at[(q->first + q->count++) % FM_PEERS_QUEUE];
     m->data = malloc(bytes.len + 1);
     assert(m->data != NULL);
     memcpy(m->data, bytes.data, bytes.len);
@@ -110,7 +110,7 @@ struct turn {
 static int act(void *ctx, const struct fm_action *a)
 {
     struct turn *t = ctx;
-    struct fm_peers_node *n = &t->p->nodes[t->node];
+    struct fm_company_node *n = &t->p->nodes[t->node];
     if (a->kind == FM_DO_ROW)
         return fm_memory_apply(n->store, &a->row);
     if (a->kind == FM_DO_REPORT) {
@@ -142,7 +142,7 @@ static int act(void *ctx, const struct fm_action *a)
     return 0;
 }
 
-static void down(struct fm_peers *p, struct fm_peers_link *l, int but);
+static void down(struct fm_peers *p, struct fm_company_link *l, int but);
 
 static int step(struct fm_peers *p, struct turn *t, struct fm_event event)
 {
@@ -153,7 +153,7 @@ static int step(struct fm_peers *p, struct turn *t, struct fm_event event)
     return fm_repl_step(p->nodes[t->node].core, &event, &sink);
 }
 
-int fm_peers_event(struct fm_peers *p, int n, struct fm_event event)
+int fm_company_event(struct fm_peers *p, int n, struct fm_event event)
 {
     struct turn t = {.p = p, .node = n};
     p->now_ms++;
@@ -163,7 +163,7 @@ int fm_peers_event(struct fm_peers *p, int n, struct fm_event event)
         rc = step(p, &t, (struct fm_event){.kind = FM_EVENT_TURN_END});
     for (size_t i = 0; i < t.count; i++) {
         int end;
-        struct fm_peers_link *l = link_of(p, n, t.out[i].conn, &end);
+        struct fm_company_link *l = link_of(p, n, t.out[i].conn, &end);
         if (rc == 0 && t.out[i].kind == FM_DO_SEND)
             post(p, n, t.out[i].conn, fm_span(t.out[i].data, t.out[i].len));
         else if (rc == 0 && l != NULL)
@@ -174,28 +174,28 @@ int fm_peers_event(struct fm_peers *p, int n, struct fm_event event)
     return rc;
 }
 
-static void down(struct fm_peers *p, struct fm_peers_link *l, int but)
+static void down(struct fm_peers *p, struct fm_company_link *l, int but)
 {
     l->up = false;
     for (int end = 0; end < 2; end++) {
-        struct fm_peers_queue *q = &l->to[end];
+        struct fm_company_queue *q = &l->to[end];
         while (q->count > 0) {
             free(q->at[q->first].data);
             q->first = (q->first + 1) % FM_PEERS_QUEUE;
             q->count--;
         }
         if (l->end[end] != but)
-            assert(fm_peers_event(p, l->end[end], (struct fm_event){.kind = FM_EVENT_PEER_DOWN, .conn = l->conn[end]}) == 0);
+            assert(fm_company_event(p, l->end[end], (struct fm_event){.kind = FM_EVENT_PEER_DOWN, .conn = l->conn[end]}) == 0);
     }
 }
 
-void fm_peers_cut(struct fm_peers *p, int link)
+void fm_company_cut(struct fm_peers *p, int link)
 {
     if (p->links[link].up)
         down(p, &p->links[link], -1);
 }
 
-int fm_peers_connect(struct fm_peers *p, int a, int b)
+int fm_company_connect(struct fm_peers *p, int a, int b)
 {
     int i = 0;
     while (i < p->link_count && p->links[i].up)
@@ -203,7 +203,7 @@ int fm_peers_connect(struct fm_peers *p, int a, int b)
     assert(i < FM_PEERS_LINKS);
     if (i == p->link_count)
         p->link_count++;
-    struct fm_peers_link *l = &p->links[i];
+    struct fm_company_link *l = &p->links[i];
     memset(l, 0, sizeof *l);
     l->up = true;
     l->end[0] = a;
@@ -211,17 +211,17 @@ int fm_peers_connect(struct fm_peers *p, int a, int b)
     l->conn[0] = ++p->conn_next;
     l->conn[1] = ++p->conn_next;
     struct fm_event up = {.kind = FM_EVENT_PEER_UP, .conn = l->conn[1], .transport = p->nodes[a].self.transport};
-    assert(fm_peers_event(p, b, up) == 0);
+    assert(fm_company_event(p, b, up) == 0);
     up = (struct fm_event){.kind = FM_EVENT_PEER_UP, .conn = l->conn[0], .transport = p->nodes[b].self.transport,
                            .initiator = true};
     if (l->up)
-        assert(fm_peers_event(p, a, up) == 0);
+        assert(fm_company_event(p, a, up) == 0);
     return i;
 }
 
-bool fm_peers_deliver(struct fm_peers *p)
+bool fm_company_deliver(struct fm_peers *p)
 {
-    struct { struct fm_peers_link *l; int end; } ready[2 * FM_PEERS_LINKS];
+    struct { struct fm_company_link *l; int end; } ready[2 * FM_PEERS_LINKS];
     size_t n = 0;
     for (int i = 0; i < p->link_count; i++) {
         for (int end = 0; end < 2; end++) {
@@ -233,40 +233,40 @@ bool fm_peers_deliver(struct fm_peers *p)
     }
     if (n == 0)
         return false;
-    n = fm_peers_rand(p) % n;
-    struct fm_peers_link *l = ready[n].l;
+    n = fm_company_rand(p) % n;
+    struct fm_company_link *l = ready[n].l;
     int end = ready[n].end;
-    struct fm_peers_queue *q = &l->to[end];
-    struct fm_peers_message m = q->at[q->first];
+    struct fm_company_queue *q = &l->to[end];
+    struct fm_company_message m = q->at[q->first];
     q->first = (q->first + 1) % FM_PEERS_QUEUE;
     q->count--;
     struct fm_event e = {.kind = FM_EVENT_RECEIVE, .conn = l->conn[end], .bytes = fm_span(m.data, m.len)};
-    assert(fm_peers_event(p, l->end[end], e) == 0);
+    assert(fm_company_event(p, l->end[end], e) == 0);
     free(m.data);
     return true;
 }
 
-size_t fm_peers_run(struct fm_peers *p)
+size_t fm_company_run(struct fm_peers *p)
 {
     size_t n = 0;
-    while (fm_peers_deliver(p)) {
+    while (fm_company_deliver(p)) {
         n++;
         assert(n < 100000);
     }
     return n;
 }
 
-void fm_peers_tick(struct fm_peers *p, uint64_t ms)
+void fm_company_tick(struct fm_peers *p, uint64_t ms)
 {
     p->now_ms += ms;
     p->steady_ms += ms;
     for (int i = 0; i < p->count; i++)
-        assert(fm_peers_event(p, i, (struct fm_event){.kind = FM_EVENT_TICK}) == 0);
+        assert(fm_company_event(p, i, (struct fm_event){.kind = FM_EVENT_TICK}) == 0);
 }
 
-bool fm_peers_in_step(const struct fm_peers *p, int link)
+bool fm_company_in_step(const struct fm_peers *p, int link)
 {
-    const struct fm_peers_link *l = &p->links[link];
+    const struct fm_company_link *l = &p->links[link];
     int found = 0;
     for (int end = 0; l->up && end < 2; end++) {
         const struct fm_repl *core = p->nodes[l->end[end]].core;
@@ -279,7 +279,7 @@ bool fm_peers_in_step(const struct fm_peers *p, int link)
     return found == 2;
 }
 
-bool fm_peers_same(struct fm_peers *p, int a, int b)
+bool fm_company_same(struct fm_peers *p, int a, int b)
 {
     struct fm_digest x[2], y[2];
     assert(fm_repl_digest(p->nodes[a].core, &x[0], &x[1]) == 0 && fm_repl_digest(p->nodes[b].core, &y[0], &y[1]) == 0);
@@ -288,14 +288,14 @@ bool fm_peers_same(struct fm_peers *p, int a, int b)
 
 /* --- sets by hand --- */
 
-int fm_peers_take(struct fm_peers *p, int n, struct fm_span bytes)
+int fm_company_take(struct fm_peers *p, int n, struct fm_span bytes)
 {
     p->nodes[n].taken = 1;
-    assert(fm_peers_event(p, n, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = bytes}) == 0);
+    assert(fm_company_event(p, n, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = bytes}) == 0);
     return p->nodes[n].taken;
 }
 
-static void close_set(struct fm_peers *p, struct fm_peers_author *a, struct fm_buf *out, struct fm_span items,
+static void close_set(struct fm_peers *p, struct fm_company_author *a, struct fm_buf *out, struct fm_span items,
                       uint32_t count)
 {
     static const uint8_t nonce[24];
@@ -327,7 +327,7 @@ static void create(struct fm_peers *p, struct fm_buf *items)
     change->action = FM_CREATE;
     change->version = 1;
     for (size_t i = 0; i < sizeof change->record.b; i++)
-        change->record.b[i] = (uint8_t)fm_peers_rand(p);
+        change->record.b[i] = (uint8_t)fm_company_rand(p);
     fm_uuid_text(text, &change->record);
     fm_buf_init(&doc, 0);
     fm_pack_init(&pk, &doc);
@@ -343,7 +343,7 @@ static void create(struct fm_peers *p, struct fm_buf *items)
     free(change);
 }
 
-int fm_peers_write(struct fm_peers *p, struct fm_peers_author *author, int n, uint32_t changes)
+int fm_company_write(struct fm_peers *p, struct fm_company_author *author, int n, uint32_t changes)
 {
     struct fm_buf items, set;
     fm_buf_init(&items, 0);
@@ -351,13 +351,13 @@ int fm_peers_write(struct fm_peers *p, struct fm_peers_author *author, int n, ui
     for (uint32_t i = 0; i < changes; i++)
         create(p, &items);
     close_set(p, author, &set, fm_buf_span(&items), changes);
-    int rc = fm_peers_take(p, n, fm_buf_span(&set));
+    int rc = fm_company_take(p, n, fm_buf_span(&set));
     fm_buf_fini(&items);
     fm_buf_fini(&set);
     return rc;
 }
 
-int fm_peers_revoke(struct fm_peers *p, int target, int n)
+int fm_company_revoke(struct fm_peers *p, int target, int n)
 {
     struct fm_act *a = calloc(1, sizeof *a);
     struct fm_buf items, set;
@@ -368,7 +368,7 @@ int fm_peers_revoke(struct fm_peers *p, int target, int n)
     a->node = p->nodes[target].self.author;
     assert(fm_act_encode(&items, a) == 0);
     close_set(p, &p->nodes[0].lanes[0], &set, fm_buf_span(&items), 1);
-    int rc = fm_peers_take(p, n, fm_buf_span(&set));
+    int rc = fm_company_take(p, n, fm_buf_span(&set));
     fm_buf_fini(&items);
     fm_buf_fini(&set);
     free(a);
@@ -379,7 +379,7 @@ int fm_peers_revoke(struct fm_peers *p, int target, int n)
 static void grant_set(struct fm_peers *p, int i, uint8_t role, struct fm_buf *out)
 {
     static const char *const names[FM_PEERS_NODES] = {"hub", "one", "two", "three", "four"};
-    struct fm_peers_node *n = &p->nodes[i];
+    struct fm_company_node *n = &p->nodes[i];
     struct fm_crypto c = fm_fake_crypto();
     struct fm_act *a = calloc(1, sizeof *a);
     struct fm_buf bytes, items;
@@ -412,16 +412,16 @@ static void start(struct fm_peers *p, int n)
 {
     p->nodes[n].core = fm_repl_new(&p->nodes[n].self, &p->nodes[n].crypto, fm_memory_port(p->nodes[n].store));
     assert(p->nodes[n].core != NULL);
-    assert(fm_peers_event(p, n, (struct fm_event){.kind = FM_EVENT_START}) == 0);
+    assert(fm_company_event(p, n, (struct fm_event){.kind = FM_EVENT_START}) == 0);
 }
 
-void fm_peers_restart(struct fm_peers *p, int n)
+void fm_company_restart(struct fm_peers *p, int n)
 {
     fm_repl_free(p->nodes[n].core);
     start(p, n);
 }
 
-static void author_init(struct fm_peers_author *a, const struct fm_fake_device *device, uint8_t lane)
+static void author_init(struct fm_company_author *a, const struct fm_fake_device *device, uint8_t lane)
 {
     a->device = *device;
     a->stream = (struct fm_stream){.author = device->author, .incarnation = 1, .lane = lane};
@@ -429,7 +429,7 @@ static void author_init(struct fm_peers_author *a, const struct fm_fake_device *
     a->epoch = 1;
 }
 
-void fm_peers_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t seed)
+void fm_company_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t seed)
 {
     struct fm_buf grants[FM_PEERS_NODES];
     memset(p, 0, sizeof *p);
@@ -442,7 +442,7 @@ void fm_peers_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t
     author_init(&p->root, &root, FM_LANE_MEMBERSHIP);
     p->root.root = true;
     for (int i = 0; i < count; i++) {
-        struct fm_peers_node *n = &p->nodes[i];
+        struct fm_company_node *n = &p->nodes[i];
         memset(n->device.author.b, 0x10 + i, FM_KEY_BYTES);
         memset(n->device.box.b, 0x30 + i, FM_KEY_BYTES);
         n->crypto = fm_fake_crypto_of(&n->device);
@@ -461,16 +461,16 @@ void fm_peers_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t
         assert(p->nodes[i].store != NULL);
         start(p, i);
         for (int g = 0; g < count; g++)
-            assert(fm_peers_take(p, i, fm_buf_span(&grants[g])) == 0);
+            assert(fm_company_take(p, i, fm_buf_span(&grants[g])) == 0);
     }
     for (int i = 0; i < count; i++)
         fm_buf_fini(&grants[i]);
 }
 
-void fm_peers_fini(struct fm_peers *p)
+void fm_company_fini(struct fm_peers *p)
 {
     for (int i = 0; i < p->link_count; i++)
-        fm_peers_cut(p, i);
+        fm_company_cut(p, i);
     for (int i = 0; i < p->count; i++) {
         fm_repl_free(p->nodes[i].core);
         fm_memory_free(p->nodes[i].store);

@@ -13,16 +13,16 @@
 #define FM_PEERS_LINKS 8
 #define FM_PEERS_QUEUE 4096
 
-struct fm_peers_message {
+struct fm_company_message {
     uint8_t *data;
     size_t len;
 };
-struct fm_peers_queue {
-    struct fm_peers_message at[FM_PEERS_QUEUE];
+struct fm_company_queue {
+    struct fm_company_message at[FM_PEERS_QUEUE];
     size_t first, count;
 };
 /* A writer of sets: a device's stream, which a test may fork by copying it. */
-struct fm_peers_author {
+struct fm_company_author {
     struct fm_fake_device device;
     struct fm_grant_id grant;
     bool root;
@@ -30,34 +30,34 @@ struct fm_peers_author {
     uint64_t sequence, time, epoch;
     struct fm_set_id last;
 };
-struct fm_peers_node {
+struct fm_company_node {
     struct fm_fake_device device;
     struct fm_crypto crypto;
     struct fm_self self;
     struct fm_memory *store;
     struct fm_repl *core;
-    struct fm_peers_author lanes[2]; /* what this node's owner writes by hand */
+    struct fm_company_author lanes[2]; /* what this node's owner writes by hand */
     int taken;                       /* of the last FM_REPORT_TAKEN */
     uint64_t refused_count;
     const char *refused;             /* the last FM_REPORT_REFUSED */
     const char *dropped;             /* the last FM_DO_DROP */
     uint64_t drops;
 };
-struct fm_peers_link {
+struct fm_company_link {
     bool up;
     int end[2];            /* nodes; 0 is the initiator */
     uint32_t conn[2];      /* at each end */
-    struct fm_peers_queue to[2]; /* messages on their way to that end */
+    struct fm_company_queue to[2]; /* messages on their way to that end */
     uint64_t sent[2], bytes[2], kinds[2][16]; /* from that end, since it came up */
     uint64_t sets_sent[2];
     bool resent;           /* a set was sent that had been acknowledged on any link of these two */
 };
 struct fm_peers {
     struct fm_mesh_id mesh;
-    struct fm_peers_author root;
-    struct fm_peers_node nodes[FM_PEERS_NODES];
+    struct fm_company_author root;
+    struct fm_company_node nodes[FM_PEERS_NODES];
     int count;
-    struct fm_peers_link links[FM_PEERS_LINKS];
+    struct fm_company_link links[FM_PEERS_LINKS];
     int link_count;
     uint32_t conn_next;
     uint64_t now_ms, steady_ms, seed, events;
@@ -66,26 +66,26 @@ struct fm_peers {
 };
 
 /* roles: of nodes 0 … count-1; node 0 must be a coordinator. All nodes hold all grants. */
-void fm_peers_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t seed);
-void fm_peers_fini(struct fm_peers *p);
+void fm_company_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t seed);
+void fm_company_fini(struct fm_peers *p);
 /* One set of the author with `changes` creates of fresh records (lane 1), taken in at node n. Returns the TAKEN error. */
-int fm_peers_write(struct fm_peers *p, struct fm_peers_author *author, int n, uint32_t changes);
+int fm_company_write(struct fm_peers *p, struct fm_company_author *author, int n, uint32_t changes);
 /* The node's grant is revoked by the coordinator (node 0), cut at nothing; taken in at node n. */
-int fm_peers_revoke(struct fm_peers *p, int target, int n);
-int fm_peers_take(struct fm_peers *p, int n, struct fm_span bytes);
+int fm_company_revoke(struct fm_peers *p, int target, int n);
+int fm_company_take(struct fm_peers *p, int n, struct fm_span bytes);
 /* Any event at a node, with its turn end. */
-int fm_peers_event(struct fm_peers *p, int n, struct fm_event event);
-void fm_peers_restart(struct fm_peers *p, int n); /* a new core on the same store; its links must be cut */
+int fm_company_event(struct fm_peers *p, int n, struct fm_event event);
+void fm_company_restart(struct fm_peers *p, int n); /* a new core on the same store; its links must be cut */
 
-int fm_peers_connect(struct fm_peers *p, int a, int b); /* a link; a opened it */
-void fm_peers_cut(struct fm_peers *p, int link);        /* messages on their way are lost */
+int fm_company_connect(struct fm_peers *p, int a, int b); /* a link; a opened it */
+void fm_company_cut(struct fm_peers *p, int link);        /* messages on their way are lost */
 /* Delivers one message from a queue drawn at random; false: none is waiting. */
-bool fm_peers_deliver(struct fm_peers *p);
+bool fm_company_deliver(struct fm_peers *p);
 /* Delivers all; the number. Fails the test if it does not come to rest. */
-size_t fm_peers_run(struct fm_peers *p);
-void fm_peers_tick(struct fm_peers *p, uint64_t ms); /* time passes, then a TICK at each node */
-bool fm_peers_in_step(const struct fm_peers *p, int link);
-bool fm_peers_same(struct fm_peers *p, int a, int b); /* equal digests of sets and state */
-uint64_t fm_peers_rand(struct fm_peers *p);
+size_t fm_company_run(struct fm_peers *p);
+void fm_company_tick(struct fm_peers *p, uint64_t ms); /* time passes, then a TICK at each node */
+bool fm_company_in_step(const struct fm_peers *p, int link);
+bool fm_company_same(struct fm_peers *p, int a, int b); /* equal digests of sets and state */
+uint64_t fm_company_rand(struct fm_peers *p);
 
 #endif

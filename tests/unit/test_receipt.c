@@ -17,22 +17,22 @@ static struct fm_peers *peers_new(void)
 {
     struct fm_peers *p = malloc(sizeof *p);
     assert_non_null(p);
-    fm_peers_init(p, chain, 4, 1);
+    fm_company_init(p, chain, 4, 1);
     return p;
 }
 
 static void peers_free(struct fm_peers *p)
 {
-    fm_peers_fini(p);
+    fm_company_fini(p);
     free(p);
 }
 
 static void meet(struct fm_peers *p, int a, int b)
 {
-    int link = fm_peers_connect(p, a, b);
-    fm_peers_run(p);
-    assert_true(fm_peers_in_step(p, link));
-    fm_peers_cut(p, link);
+    int link = fm_company_connect(p, a, b);
+    fm_company_run(p);
+    assert_true(fm_company_in_step(p, link));
+    fm_company_cut(p, link);
     p->now_ms += 3600000; /* the walk to the next camp */
     p->steady_ms += 3600000;
 }
@@ -55,7 +55,7 @@ static int statement(struct fm_peers *p, int signer, int at, const struct fm_sta
     full.author = p->nodes[signer].self.author;
     full.grant = p->nodes[signer].self.grant;
     assert_int_equal(fm_statement_sign(&buf, &p->nodes[signer].crypto, &p->mesh, &full, tips, count), 0);
-    int rc = fm_peers_take(p, at, fm_buf_span(&buf));
+    int rc = fm_company_take(p, at, fm_buf_span(&buf));
     fm_buf_fini(&buf);
     return rc;
 }
@@ -73,7 +73,7 @@ static void receipts_travel_from_the_hub_to_the_camp(void **state)
     (void)state;
     struct fm_peers *p = peers_new();
     for (int i = 0; i < 4; i++)
-        assert_int_equal(fm_peers_write(p, &p->nodes[2].lanes[1], 2, 3), 0);
+        assert_int_equal(fm_company_write(p, &p->nodes[2].lanes[1], 2, 3), 0);
     custody_is(p, 2, 2, 12, 0);
     meet(p, 1, 2);
     custody_is(p, 1, 2, 12, 0); /* a relay's receipt is no proof */
@@ -82,10 +82,10 @@ static void receipts_travel_from_the_hub_to_the_camp(void **state)
     custody_is(p, 0, 2, 12, 12); /* what the hub holds is at the hub */
     custody_is(p, 1, 2, 12, 12);
     custody_is(p, 2, 2, 12, 0);  /* the camp does not know yet */
-    assert_int_equal(fm_peers_write(p, &p->nodes[2].lanes[1], 2, 5), 0);
+    assert_int_equal(fm_company_write(p, &p->nodes[2].lanes[1], 2, 5), 0);
     meet(p, 1, 2);
     custody_is(p, 2, 2, 17, 12);
-    fm_peers_restart(p, 2);
+    fm_company_restart(p, 2);
     custody_is(p, 2, 2, 17, 12); /* from the store */
     meet(p, 1, 0);
     meet(p, 1, 2);
@@ -97,7 +97,7 @@ static void the_hubs_own_sets_are_at_the_hub(void **state)
 {
     (void)state;
     struct fm_peers *p = peers_new();
-    assert_int_equal(fm_peers_write(p, &p->nodes[0].lanes[1], 0, 4), 0);
+    assert_int_equal(fm_company_write(p, &p->nodes[0].lanes[1], 0, 4), 0);
     custody_is(p, 0, 0, 4, 4);
     meet(p, 0, 1);
     meet(p, 1, 2);
@@ -110,16 +110,16 @@ static void a_branch_the_hub_lacks_is_not_covered(void **state)
 {
     (void)state;
     struct fm_peers *p = peers_new();
-    struct fm_peers_author left = p->nodes[2].lanes[1], right;
-    assert_int_equal(fm_peers_write(p, &left, 2, 1), 0);
+    struct fm_company_author left = p->nodes[2].lanes[1], right;
+    assert_int_equal(fm_company_write(p, &left, 2, 1), 0);
     right = left;
-    assert_int_equal(fm_peers_write(p, &left, 2, 2), 0);
-    assert_int_equal(fm_peers_write(p, &left, 2, 3), 0);
+    assert_int_equal(fm_company_write(p, &left, 2, 2), 0);
+    assert_int_equal(fm_company_write(p, &left, 2, 3), 0);
     meet(p, 1, 2);
     meet(p, 1, 0);
     meet(p, 1, 2);
     custody_is(p, 2, 2, 6, 6);
-    assert_int_equal(fm_peers_write(p, &right, 2, 10), 0); /* sequence 2 again: below the receipt's, on no chain of it */
+    assert_int_equal(fm_company_write(p, &right, 2, 10), 0); /* sequence 2 again: below the receipt's, on no chain of it */
     custody_is(p, 2, 2, 16, 6);
     meet(p, 1, 2);
     meet(p, 1, 0);
@@ -135,10 +135,10 @@ static void a_revoked_members_statements_count_no_more(void **state)
     struct fm_peers *p = malloc(sizeof *p);
     struct fm_digest before, after;
     struct fm_statement s = {.kind = FM_RECEIPT, .counter = 5};
-    fm_peers_init(p, roles, 3, 1);
+    fm_company_init(p, roles, 3, 1);
     assert_int_equal(statement(p, 1, 2, &s, NULL, 0), 0);
     fm_receipt_digest(p->nodes[2].core, &before);
-    assert_int_equal(fm_peers_revoke(p, 1, 2), 0);
+    assert_int_equal(fm_company_revoke(p, 1, 2), 0);
     fm_receipt_digest(p->nodes[2].core, &after);
     assert_memory_not_equal(before.b, after.b, sizeof before.b);
     fm_receipt_digest(p->nodes[0].core, &before); /* one that never held it says the same */
@@ -199,7 +199,7 @@ static void who_may_say_what(void **state)
     assert_int_equal(statement(p, 2, 1, &receipt, NULL, 0), FM_ESIGNATURE);
     p->nodes[2].crypto = own;
     static const uint8_t nonsense[] = {0x92, 0xc4, 0x01, 0x00, 0xc4, 0x00};
-    assert_int_equal(fm_peers_take(p, 1, fm_span(nonsense, sizeof nonsense)), FM_EFORMAT);
+    assert_int_equal(fm_company_take(p, 1, fm_span(nonsense, sizeof nonsense)), FM_EFORMAT);
     peers_free(p);
 }
 
@@ -212,11 +212,11 @@ static void epochs_only_rise(void **state)
     struct fm_peers *p = peers_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fm_event e = {.kind = FM_EVENT_EPOCH, .number = cases[i].epoch};
-        assert_int_equal(fm_peers_event(p, cases[i].node, e), 0);
+        assert_int_equal(fm_company_event(p, cases[i].node, e), 0);
         assert_int_equal(p->nodes[cases[i].node].taken, cases[i].rc);
     }
     assert_int_equal(fm_repl_epoch(p->nodes[0].core), 50);
-    fm_peers_restart(p, 0);
+    fm_company_restart(p, 0);
     assert_int_equal(fm_repl_epoch(p->nodes[0].core), 50);
     peers_free(p);
 }
@@ -243,7 +243,7 @@ static void nothing_new_needs_no_new_receipt(void **state)
     struct fm_peers *p = peers_new();
     struct fm_statement first, second;
     struct fm_buf a, b;
-    assert_int_equal(fm_peers_write(p, &p->nodes[2].lanes[1], 2, 1), 0);
+    assert_int_equal(fm_company_write(p, &p->nodes[2].lanes[1], 2, 1), 0);
     meet(p, 1, 2);
     receipt_of(p, 1, 2, &first, &a);
     assert_int_equal(first.tip_count, fm_vector_count(p->nodes[2].core->vector));
@@ -251,7 +251,7 @@ static void nothing_new_needs_no_new_receipt(void **state)
     receipt_of(p, 1, 2, &second, &b);
     assert_int_equal(first.counter, second.counter);
     fm_buf_fini(&b);
-    assert_int_equal(fm_peers_write(p, &p->nodes[2].lanes[1], 2, 1), 0);
+    assert_int_equal(fm_company_write(p, &p->nodes[2].lanes[1], 2, 1), 0);
     meet(p, 1, 2);
     receipt_of(p, 1, 2, &second, &b);
     assert_true(second.counter > first.counter);
@@ -265,20 +265,20 @@ static void one_receipt_a_minute_while_a_session_lasts(void **state)
 {
     (void)state;
     struct fm_peers *p = peers_new();
-    int link = fm_peers_connect(p, 0, 2);
-    fm_peers_run(p);
-    fm_peers_tick(p, 1000);
+    int link = fm_company_connect(p, 0, 2);
+    fm_company_run(p);
+    fm_company_tick(p, 1000);
     uint64_t before = p->links[link].kinds[0][FM_MSG_STATEMENTS];
     for (int i = 0; i < 10; i++) {
-        assert_int_equal(fm_peers_write(p, &p->nodes[2].lanes[1], 2, 1), 0);
-        fm_peers_run(p);
-        fm_peers_tick(p, 1000);
+        assert_int_equal(fm_company_write(p, &p->nodes[2].lanes[1], 2, 1), 0);
+        fm_company_run(p);
+        fm_company_tick(p, 1000);
     }
     custody_is(p, 2, 2, 10, 0);
     assert_int_equal(p->links[link].kinds[0][FM_MSG_STATEMENTS], before);
     for (int i = 0; i < 12; i++) {
-        fm_peers_tick(p, 5000);
-        fm_peers_run(p);
+        fm_company_tick(p, 5000);
+        fm_company_run(p);
     }
     custody_is(p, 2, 2, 10, 10);
     assert_int_equal(p->links[link].kinds[0][FM_MSG_STATEMENTS], before + 1);
@@ -293,8 +293,8 @@ static void partial_receipts_add_up(void **state)
     struct fm_receipt_tip tips[2];
     struct fm_statement s = {.kind = FM_RECEIPT, .counter = 1, .store = {{1}}};
     for (int i = 0; i < 2; i++) {
-        const struct fm_peers_author *a = &p->nodes[2 + i].lanes[1];
-        assert_int_equal(fm_peers_write(p, &p->nodes[2 + i].lanes[1], 1, 4), 0);
+        const struct fm_company_author *a = &p->nodes[2 + i].lanes[1];
+        assert_int_equal(fm_company_write(p, &p->nodes[2 + i].lanes[1], 1, 4), 0);
         fm_stream_hash_of(tips[i].stream, &p->nodes[1].crypto, &a->stream);
         tips[i].sequence = a->sequence;
         memcpy(tips[i].set, a->last.b, sizeof tips[i].set);

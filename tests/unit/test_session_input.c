@@ -17,20 +17,20 @@ static struct fm_peers *peers_new(const uint8_t *roles, int count, uint64_t seed
 {
     struct fm_peers *p = malloc(sizeof *p);
     assert_non_null(p);
-    fm_peers_init(p, roles, count, seed);
+    fm_company_init(p, roles, count, seed);
     return p;
 }
 
 static void peers_free(struct fm_peers *p)
 {
-    fm_peers_fini(p);
+    fm_company_fini(p);
     free(p);
 }
 
 static void writes(struct fm_peers *p, int node, int sets, uint32_t changes)
 {
     for (int i = 0; i < sets; i++)
-        assert_int_equal(fm_peers_write(p, &p->nodes[node].lanes[1], node, changes), 0);
+        assert_int_equal(fm_company_write(p, &p->nodes[node].lanes[1], node, changes), 0);
 }
 
 #define CONN 5000u /* of no link: what is sent there goes nowhere */
@@ -43,34 +43,34 @@ struct sample {
 /* One message of each kind as node 0 really sends it (LADDER and so on need a fork; PING and BYE are made here). */
 static void samples_take(struct fm_peers *p, struct sample samples[16])
 {
-    struct fm_peers_author left = p->nodes[2].lanes[1], right;
+    struct fm_company_author left = p->nodes[2].lanes[1], right;
     static const uint8_t ping[] = {0x91, FM_MSG_PING}, pong[] = {0x91, FM_MSG_PONG};
     static const uint8_t bye[] = {0x92, FM_MSG_BYE, 0xa3, 'e', 'n', 'd'};
     const struct fm_span made[] = {fm_span(ping, 2), fm_span(pong, 2), fm_span(bye, 6)};
     memset(samples, 0, 16 * sizeof *samples);
     writes(p, 0, 1, 1);
-    int link = fm_peers_connect(p, 0, 1);
-    fm_peers_run(p);
-    fm_peers_cut(p, link);
+    int link = fm_company_connect(p, 0, 1);
+    fm_company_run(p);
+    fm_company_cut(p, link);
     right = left;
     writes(p, 0, 1, 1);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(fm_peers_write(p, &left, 0, 1), 0);
-        assert_int_equal(fm_peers_write(p, &right, 1, 2), 0);
+        assert_int_equal(fm_company_write(p, &left, 0, 1), 0);
+        assert_int_equal(fm_company_write(p, &right, 1, 2), 0);
     }
-    link = fm_peers_connect(p, 0, 1);
+    link = fm_company_connect(p, 0, 1);
     do {
-        const struct fm_peers_queue *q = &p->links[link].to[1];
+        const struct fm_company_queue *q = &p->links[link].to[1];
         for (size_t i = 0; i < q->count; i++) {
-            const struct fm_peers_message *m = &q->at[(q->first + i) % FM_PEERS_QUEUE];
+            const struct fm_company_message *m = &q->at[(q->first + i) % FM_PEERS_QUEUE];
             struct sample *s = &samples[m->data[1] & 15];
             if (s->len == 0 && m->len <= sizeof s->data) {
                 memcpy(s->data, m->data, m->len);
                 s->len = m->len;
             }
         }
-    } while (fm_peers_deliver(p));
-    fm_peers_cut(p, link);
+    } while (fm_company_deliver(p));
+    fm_company_cut(p, link);
     for (int i = 0; i < 3; i++) {
         memcpy(samples[FM_MSG_PING + i].data, made[i].data, made[i].len);
         samples[FM_MSG_PING + i].len = made[i].len;
@@ -85,7 +85,7 @@ static int inject(struct fm_peers *p, const void *data, size_t len)
     assert_non_null(exact);
     memcpy(exact, data, len);
     struct fm_event e = {.kind = FM_EVENT_RECEIVE, .conn = CONN, .bytes = fm_span(exact, len)};
-    int rc = fm_peers_event(p, 1, e);
+    int rc = fm_company_event(p, 1, e);
     free(exact);
     return rc;
 }
@@ -93,7 +93,7 @@ static int inject(struct fm_peers *p, const void *data, size_t len)
 static void greet(struct fm_peers *p, const struct sample *hello)
 {
     struct fm_event up = {.kind = FM_EVENT_PEER_UP, .conn = CONN, .transport = p->nodes[0].self.transport};
-    assert_int_equal(fm_peers_event(p, 1, up), 0);
+    assert_int_equal(fm_company_event(p, 1, up), 0);
     p->nodes[1].dropped = NULL;
     if (hello != NULL)
         assert_int_equal(inject(p, hello->data, hello->len), 0);
@@ -102,7 +102,7 @@ static void greet(struct fm_peers *p, const struct sample *hello)
 
 static void hang_up(struct fm_peers *p)
 {
-    assert_int_equal(fm_peers_event(p, 1, (struct fm_event){.kind = FM_EVENT_PEER_DOWN, .conn = CONN}), 0);
+    assert_int_equal(fm_company_event(p, 1, (struct fm_event){.kind = FM_EVENT_PEER_DOWN, .conn = CONN}), 0);
 }
 
 static void malformed_messages_are_refused(void **state)
@@ -202,16 +202,16 @@ static void changed_bytes_do_no_harm(void **state)
         for (size_t i = 0; i < samples[kind].len; i++) {
             struct sample *s = malloc(sizeof *s);
             *s = samples[kind];
-            s->data[i] ^= (uint8_t)(1 + fm_peers_rand(p) % 255);
+            s->data[i] ^= (uint8_t)(1 + fm_company_rand(p) % 255);
             greet(p, &samples[FM_MSG_HELLO]);
             assert_int_equal(inject(p, s->data, s->len), 0);
             free(s);
             hang_up(p);
         }
     }
-    int link = fm_peers_connect(p, 0, 1);
-    fm_peers_run(p);
-    assert_true(fm_peers_in_step(p, link) && fm_peers_same(p, 0, 1));
+    int link = fm_company_connect(p, 0, 1);
+    fm_company_run(p);
+    assert_true(fm_company_in_step(p, link) && fm_company_same(p, 0, 1));
     free(samples);
     peers_free(p);
 }
@@ -273,9 +273,9 @@ static void bad_sets_are_struck(void **state)
         assert_int_equal(inject(p, message, data_of(message, n, &set, 5)), 0);
     assert_null(p->nodes[1].dropped);
     hang_up(p);
-    int link = fm_peers_connect(p, 0, 1);
-    fm_peers_run(p);
-    assert_true(fm_peers_same(p, 0, 1) && fm_peers_in_step(p, link));
+    int link = fm_company_connect(p, 0, 1);
+    fm_company_run(p);
+    assert_true(fm_company_same(p, 0, 1) && fm_company_in_step(p, link));
     fm_buf_fini(&set);
     free(message);
     free(samples);
