@@ -28,7 +28,8 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 MAIN    := node/main.c
 OBJ     := $(call objects,$(filter-out $(MAIN),$(foreach r,$(ROOMS),$(call sources,$(r)))))
 SUPPORT := $(call objects,$(call sources,tests/support))
-TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+UNIT    := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
+TESTS   := $(addprefix $(B)/,$(UNIT))
 
 .PHONY: all test-programs check check-fast check-unit check-e2e check-layers check-headers check-warnings \
         coverage bench fuzz demo-thin install clean help
@@ -49,11 +50,11 @@ $(B)/%.o: %.c Makefile
 # --- tests: each prints its cases, the last line is "N passed, N failed" ---
 check-fast: check-layers check-headers
 	@$(MAKE) --no-print-directory MODE=asan test-programs
-	@sh tests/run.sh build/asan/tests/unit/test_*[!.od]
+	@sh tests/run.sh $(addprefix build/asan/,$(UNIT))
 check: check-layers check-headers
 	@$(MAKE) --no-print-directory MODE=asan all test-programs
 	@$(MAKE) --no-print-directory MODE=release all
-	@sh tests/run.sh build/asan/tests/unit/test_*[!.od] tests/e2e/*.sh
+	@FIELDMESH=$(CURDIR)/build/asan/fieldmesh sh tests/run.sh $(addprefix build/asan/,$(UNIT)) tests/e2e/*.sh
 check-layers: ; @sh tests/layers.sh
 check-headers: ; @CC="$(CC)" CFLAGS="$(filter-out -MMD -MP,$(CFLAGS_all))" sh tests/headers.sh
 coverage: ; @sh tests/coverage.sh
