@@ -7,6 +7,7 @@
 #include "node/keep.h"
 #include "node/log.h"
 #include "node/outbox.h"
+#include "node/refill.h"
 #include "replication/error.h"
 
 /* Notes in the store that tell whether this is still the store that the key folder left. */
@@ -272,6 +273,11 @@ int fm_node_open(struct fm_node **out, const struct fm_paths *paths)
     }
     fm_outbox_release(n->outbox, &n->effects, FM_OK);
     n->started_ms = fm_node_now_ms(n);
+    rc = fm_refill_take(n);
+    if (rc != FM_OK) {
+        fm_node_close(n);
+        return rc;
+    }
     *out = n;
     return FM_OK;
 }

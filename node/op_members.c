@@ -1,7 +1,9 @@
 /* Operations on membership: devices, admit, join, revoke, adopt, epoch. */
 #include <stdlib.h>
 
+#include "node/log.h"
 #include "node/op.h"
+#include "node/refill.h"
 #include "replication/act.h"
 
 #define EPOCH_LAST_DEFAULT UINT32_MAX
@@ -287,6 +289,8 @@ static void join_end(struct fm_op *op)
         fm_op_fail_error(op, FM_EIO);
     } else {
         size_t added = 0;
+        if (fm_refill_save(op->n) != FM_OK)
+            fm_log(FM_LOG_WARN, "the grant could not be kept beside the keys: keep its file, a wiped store needs it");
         for (size_t i = 0; i < op->slot_count; i++)
             added += json_integer_value(json_object_get(op->slots[i], "error")) == FM_OK && op->slots[i] != NULL;
         json_object_set_new(op->answer, "added", json_integer((json_int_t)added));
