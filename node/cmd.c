@@ -19,6 +19,7 @@ const struct fm_command fm_commands[] = {
      "role= sealed may-invite out=", fm_cmd_admit},
     {"devices", "People", "", "devices of the mesh", NULL, fm_cmd_devices},
     {"revoke", "People", "DEVICE", "cut a device off; what it wrote until now stays (coordinator)", "dry-run", fm_cmd_revoke},
+    {"adopt", "People", "SET…", "let sets count that a revocation had put aside (coordinator)", NULL, fm_cmd_adopt},
     {"people", "People", "", "people and their roles", NULL, fm_cmd_people},
     {"people add", "People", "NAME --role R… [--id ID]", "add a person (coordinator)", "role= id=", fm_cmd_people_add},
     {"people assign", "People", "PERSON --entity ENTITY --role R", "assign a person to an entity (coordinator)", "entity= role= off",

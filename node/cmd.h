@@ -56,7 +56,7 @@ void fm_say_safe(char *out, size_t out_len, const char *text);
 int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer);
 
 int fm_cmd_init(struct fm_cmd *cmd), fm_cmd_run(struct fm_cmd *cmd), fm_cmd_join(struct fm_cmd *cmd), fm_cmd_admit(struct fm_cmd *cmd);
-int fm_cmd_devices(struct fm_cmd *cmd), fm_cmd_revoke(struct fm_cmd *cmd), fm_cmd_paths(struct fm_cmd *cmd);
+int fm_cmd_devices(struct fm_cmd *cmd), fm_cmd_revoke(struct fm_cmd *cmd), fm_cmd_adopt(struct fm_cmd *cmd), fm_cmd_paths(struct fm_cmd *cmd);
 int fm_cmd_status(struct fm_cmd *cmd), fm_cmd_peers(struct fm_cmd *cmd), fm_cmd_digest(struct fm_cmd *cmd);
 int fm_cmd_records(struct fm_cmd *cmd), fm_cmd_show(struct fm_cmd *cmd), fm_cmd_pull(struct fm_cmd *cmd);
 int fm_cmd_put(struct fm_cmd *cmd), fm_cmd_import(struct fm_cmd *cmd);

@@ -207,6 +207,26 @@ int fm_cmd_revoke(struct fm_cmd *cmd)
     return FM_EXIT_DONE;
 }
 
+int fm_cmd_adopt(struct fm_cmd *cmd)
+{
+    json_t *sets = json_array(), *answer;
+    for (size_t i = 0; i < cmd->arg_count; i++)
+        json_array_append_new(sets, json_string(cmd->args[i]));
+    if (cmd->arg_count == 0) {
+        json_decref(sets);
+        return fm_say_error(cmd, "usage", "adopt wants the ids of sets put aside", NULL, "fieldmesh status --json shows them under aside");
+    }
+    int code = fm_cmd_call(cmd, json_pack("{s:s, s:o}", "op", "adopt", "sets", sets), &answer);
+    if (code != FM_EXIT_DONE)
+        return code;
+    if (cmd->json)
+        fm_say_json(answer);
+    else
+        printf("Adopted %zu sets: their changes count from now on, on every node that hears of it.\n", cmd->arg_count);
+    json_decref(answer);
+    return FM_EXIT_DONE;
+}
+
 /* --- people --- */
 
 /* Submits one change and says how it went. */

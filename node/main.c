@@ -114,6 +114,9 @@ int main(int argc, char **argv)
         return fm_say_error(&cmd, "failed", "libsodium could not start", NULL, NULL);
     if (fm_paths_of(&cmd.paths, fm_cmd_value(&cmd, "data", 0)) != FM_OK)
         return fm_say_error(&cmd, "usage", "the data folder's path is too long", NULL, "choose a shorter one with --data");
+    const char *config = fm_cmd_value(&cmd, "config", 0);
+    if (config != NULL && snprintf(cmd.paths.config, sizeof cmd.paths.config, "%s", config) >= (int)sizeof cmd.paths.config)
+        return fm_say_error(&cmd, "usage", "the config file's path is too long", NULL, "choose a shorter one with --config");
     rc = cmd.command->run(&cmd);
     fm_client_close(cmd.client);
     return rc;
