@@ -119,8 +119,6 @@ static bool read_resolution(struct fm_op *op, struct fm_resolution *out, struct 
         snprintf(why, sizeof why, "strategy: want last_write_wins, manual or merge");
     else if (data != NULL && !json_is_object(data))
         snprintf(why, sizeof why, "data: want an object");
-    else if (data == NULL && out->strategy == FM_TAKE_DATA)
-        snprintf(why, sizeof why, "data: strategy manual needs the document");
     else if (data == NULL || fm_json_to_doc(doc, data, why, sizeof why) == FM_OK) {
         out->data = data != NULL ? fm_buf_span(doc) : fm_span(NULL, 0);
         return true;

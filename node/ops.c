@@ -161,6 +161,8 @@ void fm_ops_result(struct fm_node *n, uint64_t ticket, const struct fm_result *r
         json_object_set_new(out, "versionId", fm_op_hex(result->version.b, sizeof result->version.b));
     if (result->status == FM_CONFLICT && result->document.len > 0)
         json_object_set_new(out, "conflictData", fm_json_from_doc(result->document));
+    if (result->status == FM_SUCCESS && result->document.len > 0) /* a resolution */
+        json_object_set_new(out, "resolvedData", fm_json_from_doc(result->document));
     if (result->opened_conflict)
         json_object_set_new(out, "openedConflict", json_true());
     *slot = out;

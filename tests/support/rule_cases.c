@@ -120,6 +120,20 @@ static bool step(struct run *run, const json_t *batch, struct fm_event *event)
     return true;
 }
 
+/* The data with the coordinator's key where it says "@coordinator". */
+static json_t *data_of(struct run *run, const json_t *change)
+{
+    json_t *data = json_deep_copy(json_object_get(change, "data"));
+    const struct fm_key *key = &run->duo.node[FM_DUO_COORDINATOR].self.author;
+    char text[2 * FM_KEY_BYTES + 1];
+    if (strcmp(text_of(data, "autoSettleNode", ""), "@coordinator") != 0)
+        return data;
+    for (size_t i = 0; i < FM_KEY_BYTES; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", key->b[i]);
+    json_object_set_new(data, "autoSettleNode", json_string(text));
+    return data;
+}
+
 static bool submit(struct run *run, const json_t *batch, const json_t *change)
 {
     struct fm_submission s = {.type = text_span(change, "type"), .action = text_span(change, "action"),
@@ -130,7 +144,9 @@ static bool submit(struct run *run, const json_t *batch, const json_t *change)
     struct fm_buf data;
     char why[200];
     fm_buf_init(&data, 0);
-    int rc = fm_json_to_doc(&data, json_object_get(change, "data"), why, sizeof why);
+    json_t *given = data_of(run, change);
+    int rc = fm_json_to_doc(&data, given, why, sizeof why);
+    json_decref(given);
     if (rc != FM_OK)
         return fail(run, "data: %s", why);
     s.data = fm_buf_span(&data);
