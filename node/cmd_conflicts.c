@@ -5,12 +5,6 @@
 #include "node/cmd.h"
 #include "node/json.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
 static int list(struct fm_cmd *cmd, bool all, json_t **entries)
 {
     json_t *answer, *call = json_pack("{s:s, s:b}", "op", "conflicts", "all", all);
@@ -102,9 +96,9 @@ int fm_cmd_conflicts(struct fm_cmd *cmd)
         }
         size_t n = each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"), NULL, "", 0, NULL, NULL);
         snprintf(fields, sizeof fields, "%zu differ%s", n, n == 1 ? "s" : "");
-        snprintf(between, sizeof between, "%s / %s", text_of(e, "winningNode"), text_of(e, "losingNode"));
+        snprintf(between, sizeof between, "%s / %s", fm_json_str(e, "winningNode"), fm_json_str(e, "losingNode"));
         fm_say_safe(safe, sizeof safe, between);
-        printf("%4zu  %-10s %-38s %-10s %-9s %s\n", i + 1, text_of(e, "entityType"), text_of(e, "entityId"), fields, text_of(e, "state"), safe);
+        printf("%4zu  %-10s %-38s %-10s %-9s %s\n", i + 1, fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fields, fm_json_str(e, "state"), safe);
     }
     if (!cmd->json && json_array_size(entries) == 0)
         puts("no conflicts");
@@ -139,9 +133,9 @@ int fm_cmd_conflicts_show(struct fm_cmd *cmd)
     if (cmd->json) {
         fm_say_json(e);
     } else {
-        printf("%s %s   %s, %s\n", text_of(e, "entityType"), text_of(e, "entityId"), text_of(e, "class"), text_of(e, "state"));
-        printf("  A  %s, %s, %s\n  B  %s, %s, %s\n\n", text_of(e, "winningActor"), text_of(e, "winningNode"), text_of(e, "winningTime"),
-               text_of(e, "losingActor"), text_of(e, "losingNode"), text_of(e, "losingTime"));
+        printf("%s %s   %s, %s\n", fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fm_json_str(e, "class"), fm_json_str(e, "state"));
+        printf("  A  %s, %s, %s\n  B  %s, %s, %s\n\n", fm_json_str(e, "winningActor"), fm_json_str(e, "winningNode"), fm_json_str(e, "winningTime"),
+               fm_json_str(e, "losingActor"), fm_json_str(e, "losingNode"), fm_json_str(e, "losingTime"));
         printf(" %-34s %-28s %-28s %-28s\n", "FIELD", "WAS", "A", "B");
         each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"), json_object_get(e, "base"), "", 0, print_difference, NULL);
         printf("\n now shown: A. B is kept.\n");
@@ -224,7 +218,7 @@ static json_t *resolution_of(struct fm_cmd *cmd, const json_t *entry)
         fm_say_error(cmd, "usage", "say what to keep: --take A, --take B, --merge, --field or --set", NULL, "fieldmesh conflicts show N");
         return NULL;
     }
-    json_t *out = json_pack("{s:s}", "conflict", text_of(entry, "id"));
+    json_t *out = json_pack("{s:s}", "conflict", fm_json_str(entry, "id"));
     if (note != NULL)
         json_object_set_new(out, "reason", json_string(note));
     if (own || take_b) {
@@ -263,12 +257,12 @@ int fm_cmd_conflicts_resolve(struct fm_cmd *cmd)
     code = fm_cmd_call(cmd, json_pack("{s:s, s:s, s:[o]}", "op", "resolve", "as", as != NULL ? as : "operator", "resolutions", resolution), &answer);
     if (code == FM_EXIT_DONE) {
         const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
-        if (strcmp(text_of(result, "status"), "success") != 0)
-            code = fm_say_error(cmd, text_of(result, "code"), text_of(result, "message"), NULL, "fieldmesh conflicts");
+        if (strcmp(fm_json_str(result, "status"), "success") != 0)
+            code = fm_say_error(cmd, fm_json_str(result, "code"), fm_json_str(result, "message"), NULL, "fieldmesh conflicts");
         else if (cmd->json)
             fm_say_json(result);
         else
-            printf("Settled %s. Both versions stay in its history: fieldmesh show %s\n", text_of(entry, "entityId"), text_of(entry, "entityId"));
+            printf("Settled %s. Both versions stay in its history: fieldmesh show %s\n", fm_json_str(entry, "entityId"), fm_json_str(entry, "entityId"));
         json_decref(answer);
     }
     json_decref(entry);

@@ -6,17 +6,6 @@
 #include "node/cmd.h"
 #include "node/json.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* One operation whose answer is printed as it is (--json) or by `show`. */
 static int look(struct fm_cmd *cmd, json_t *request, void (*show)(struct fm_cmd *, const json_t *))
 {
@@ -50,12 +39,12 @@ static void show_peers(struct fm_cmd *cmd, const json_t *answer)
     json_array_foreach(json_object_get(answer, "peers"), i, p)
     {
         char name[64], ago[32] = "-";
-        fm_say_safe(name, sizeof name, text_of(p, "name"));
-        if (number_of(p, "seenMs") > 0)
-            fm_say_ago(ago, now_ms() - (uint64_t)number_of(p, "seenMs"));
-        printf("%-22s %-12s %-22s %-12s %9lld %9lld\n", name, text_of(p, "role"),
-               json_is_true(json_object_get(p, "connected")) ? text_of(p, "phase") : text_of(p, "lastError")[0] != '\0' ? text_of(p, "lastError") : "not connected",
-               ago, number_of(p, "changesToSend"), number_of(p, "changesToReceive"));
+        fm_say_safe(name, sizeof name, fm_json_str(p, "name"));
+        if (fm_json_int(p, "seenMs") > 0)
+            fm_say_ago(ago, now_ms() - (uint64_t)fm_json_int(p, "seenMs"));
+        printf("%-22s %-12s %-22s %-12s %9lld %9lld\n", name, fm_json_str(p, "role"),
+               json_is_true(json_object_get(p, "connected")) ? fm_json_str(p, "phase") : fm_json_str(p, "lastError")[0] != '\0' ? fm_json_str(p, "lastError") : "not connected",
+               ago, fm_json_int(p, "changesToSend"), fm_json_int(p, "changesToReceive"));
     }
 }
 
@@ -64,20 +53,20 @@ static void show_status(struct fm_cmd *cmd, const json_t *a)
     const json_t *node = json_object_get(a, "node");
     size_t i;
     json_t *n;
-    printf("%s   %s   %s   %s\n", text_of(node, "name"), text_of(a, "role"), text_of(node, "id"),
+    printf("%s   %s   %s   %s\n", fm_json_str(node, "name"), fm_json_str(a, "role"), fm_json_str(node, "id"),
            json_is_true(json_object_get(a, "running")) ? "running" : "stopped");
-    printf("records    %lld    (%lld assessments, %lld responses)\n", number_of(a, "records"), number_of(a, "assessments"), number_of(a, "responses"));
-    printf("conflicts  %lld open, %lld settled\n", number_of(a, "conflictsOpen"), number_of(a, "conflictsSettled"));
-    printf("waiting    %lld\n", number_of(a, "waiting"));
-    printf("at the hub %lld of %lld changes recorded here\n", number_of(a, "atHub"), number_of(a, "recorded"));
-    printf("disk       %lld KB used, map %lld %%\n", number_of(a, "storeBytes") / 1024,
-           number_of(a, "mapBytes") > 0 ? 100 * number_of(a, "storeBytes") / number_of(a, "mapBytes") : 0);
+    printf("records    %lld    (%lld assessments, %lld responses)\n", fm_json_int(a, "records"), fm_json_int(a, "assessments"), fm_json_int(a, "responses"));
+    printf("conflicts  %lld open, %lld settled\n", fm_json_int(a, "conflictsOpen"), fm_json_int(a, "conflictsSettled"));
+    printf("waiting    %lld\n", fm_json_int(a, "waiting"));
+    printf("at the hub %lld of %lld changes recorded here\n", fm_json_int(a, "atHub"), fm_json_int(a, "recorded"));
+    printf("disk       %lld KB used, map %lld %%\n", fm_json_int(a, "storeBytes") / 1024,
+           fm_json_int(a, "mapBytes") > 0 ? 100 * fm_json_int(a, "storeBytes") / fm_json_int(a, "mapBytes") : 0);
     if (json_array_size(json_object_get(a, "peers")) > 0) {
         puts("");
         show_peers(cmd, a);
     }
     json_array_foreach(json_object_get(a, "notices"), i, n)
-        printf("%s! %s: %s\n", i == 0 ? "\n" : "", text_of(n, "text"), text_of(n, "command"));
+        printf("%s! %s: %s\n", i == 0 ? "\n" : "", fm_json_str(n, "text"), fm_json_str(n, "command"));
 }
 
 int fm_cmd_status(struct fm_cmd *cmd)
@@ -93,7 +82,7 @@ int fm_cmd_peers(struct fm_cmd *cmd)
 static void show_digest(struct fm_cmd *cmd, const json_t *answer)
 {
     (void)cmd;
-    printf("sets   %s\nstate  %s\n", text_of(answer, "sets"), text_of(answer, "state"));
+    printf("sets   %s\nstate  %s\n", fm_json_str(answer, "sets"), fm_json_str(answer, "state"));
 }
 
 int fm_cmd_digest(struct fm_cmd *cmd)
@@ -106,8 +95,28 @@ static const char *word_for(const json_t *document)
     static const char *const keys[] = {"name", "assessmentType", "status", "role"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (json_is_string(json_object_get(document, keys[i])))
-            return text_of(document, keys[i]);
+            return fm_json_str(document, keys[i]);
     return "";
+}
+
+/* Pairs of records with one offlineId (rule 54). */
+static void show_duplicates(struct fm_cmd *cmd, const json_t *answer)
+{
+    const json_t *list = json_object_get(answer, "duplicates");
+    size_t i;
+    json_t *d;
+    (void)cmd;
+    if (json_array_size(list) == 0) {
+        puts("no two records share an offlineId");
+        return;
+    }
+    printf("%-11s %-38s %-38s %s\n", "TYPE", "ID", "SAME AS", "OFFLINE ID");
+    json_array_foreach(list, i, d)
+    {
+        char safe[80];
+        fm_say_safe(safe, sizeof safe, text_of(d, "offlineId"));
+        printf("%-11s %-38s %-38s %s\n", text_of(d, "type"), text_of(d, "id"), text_of(d, "other"), safe);
+    }
 }
 
 /* Pages of records until there are no more or the limit is reached; a line each. */
@@ -117,6 +126,8 @@ int fm_cmd_records(struct fm_cmd *cmd)
     const char *type = fm_cmd_value(cmd, "type", 0), *entity = fm_cmd_value(cmd, "entity", 0), *limit = fm_cmd_value(cmd, "limit", 0);
     const char *one[] = {type, NULL};
     long long left = limit != NULL ? strtoll(limit, NULL, 10) : INT64_MAX;
+    if (fm_cmd_has(cmd, "duplicates"))
+        return look(cmd, json_pack("{s:s}", "op", "duplicates"), show_duplicates);
     if (!cmd->json)
         printf("%-11s %-38s %-24s %7s %s\n", "TYPE", "ID", "WHAT", "VERSION", "NODE");
     for (const char *const *t = type != NULL ? one : types; *t != NULL && left > 0; t++) {
@@ -137,13 +148,13 @@ int fm_cmd_records(struct fm_cmd *cmd)
                 char what[64];
                 if (left-- <= 0)
                     break;
-                snprintf(after, sizeof after, "%s", text_of(r, "id"));
+                snprintf(after, sizeof after, "%s", fm_json_str(r, "id"));
                 fm_say_safe(what, sizeof what, word_for(json_object_get(r, "document")));
                 if (cmd->json)
                     fm_say_json(json_object_get(r, "document"));
                 else
-                    printf("%-11s %-38s %-24s %7lld %s%s\n", text_of(r, "type"), text_of(r, "id"), what, number_of(r, "versionNumber"),
-                           text_of(r, "node"), number_of(r, "openConflicts") > 0 ? "  conflict" : "");
+                    printf("%-11s %-38s %-24s %7lld %s%s\n", fm_json_str(r, "type"), fm_json_str(r, "id"), what, fm_json_int(r, "versionNumber"),
+                           fm_json_str(r, "node"), fm_json_int(r, "openConflicts") > 0 ? "  conflict" : "");
             }
             json_decref(answer);
         }
@@ -158,7 +169,7 @@ static void show_record(struct fm_cmd *cmd, const json_t *a)
     const char *key;
     json_t *value;
     (void)cmd;
-    printf("%s %s%s\n", text_of(a, "type"), text_of(a, "id"), json_is_true(json_object_get(a, "deleted")) ? "   (deleted)" : "");
+    printf("%s %s%s\n", fm_json_str(a, "type"), fm_json_str(a, "id"), json_is_true(json_object_get(a, "deleted")) ? "   (deleted)" : "");
     json_object_foreach(json_object_get(a, "document"), key, value)
     {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT), safe[300];
@@ -168,8 +179,16 @@ static void show_record(struct fm_cmd *cmd, const json_t *a)
     }
     printf("\n%-10s %-9s %-8s %-24s %-20s %s\n", "STATE", "VERSION", "ACTION", "TIME", "NODE", "BY");
     json_array_foreach(json_object_get(a, "versions"), i, v)
-        printf("%-10s %-9lld %-8s %-24s %-20s %s\n", text_of(v, "state"), number_of(v, "version"), text_of(v, "action"), text_of(v, "time"),
-               text_of(v, "author"), text_of(v, "actor"));
+        printf("%-10s %-9lld %-8s %-24s %-20s %s\n", fm_json_str(v, "state"), fm_json_int(v, "version"), fm_json_str(v, "action"), fm_json_str(v, "time"),
+               fm_json_str(v, "author"), fm_json_str(v, "actor"));
+    json_array_foreach(json_object_get(a, "duplicates"), i, v)
+        printf("\n! another record has this offlineId: fieldmesh show %s\n", json_string_value(v));
+    const char *flag = text_of(a, "flag"); /* rule 53 */
+    if (flag[0] != '\0')
+        printf("\n! %s: %s\n", strcmp(flag, "parent-missing") == 0 ? "waiting" : "check",
+               strcmp(flag, "parent-missing") == 0   ? "its assessment is not here yet"
+               : strcmp(flag, "parent-deleted") == 0 ? "its assessment was deleted"
+                                                     : "its assessment belongs to another place");
     if (json_array_size(json_object_get(a, "conflicts")) > 0)
         printf("\n%zu conflict entries: fieldmesh conflicts\n", json_array_size(json_object_get(a, "conflicts")));
 }
@@ -186,7 +205,7 @@ static void show_pull(struct fm_cmd *cmd, const json_t *a)
     (void)cmd;
     printf("%zu assessments, %zu responses, %zu entities, %zu deleted\ncursor %s%s\n", json_array_size(json_object_get(a, "assessments")),
            json_array_size(json_object_get(a, "responses")), json_array_size(json_object_get(a, "entities")),
-           json_array_size(json_object_get(a, "tombstones")), text_of(a, "cursor"),
+           json_array_size(json_object_get(a, "tombstones")), fm_json_str(a, "cursor"),
            json_is_true(json_object_get(a, "hasMore")) ? "   more to come" : "");
 }
 

@@ -7,12 +7,6 @@
 #include "node/json.h"
 #include "replication/error.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
 static int write_request(struct fm_cmd *cmd, const char *file)
 {
     struct fm_identity id;
@@ -47,17 +41,6 @@ static int write_request(struct fm_cmd *cmd, const char *file)
     return FM_EXIT_DONE;
 }
 
-static json_t *hex_of(struct fm_span bytes)
-{
-    char *text = malloc(2 * bytes.len + 1);
-    if (text == NULL)
-        return NULL;
-    fm_hex_text(text, bytes.data, bytes.len);
-    json_t *out = json_string(text);
-    free(text);
-    return out;
-}
-
 static int say_bad_file(struct fm_cmd *cmd, const char *file, int error, const char *want)
 {
     char what[FM_PATH_MAX + 100];
@@ -78,9 +61,9 @@ int fm_cmd_join(struct fm_cmd *cmd)
         return say_bad_file(cmd, cmd->args[0], rc, "this is no grant file, or it is cut short");
     json_t *sets = json_array(), *answer;
     for (size_t i = 0; i < grant.count; i++)
-        json_array_append_new(sets, hex_of(grant.sets[i]));
-    json_t *call = json_pack("{s:s, s:o, s:o, s:o, s:o}", "op", "join", "mesh", hex_of(fm_span(grant.mesh.b, sizeof grant.mesh.b)), "root",
-                             hex_of(fm_span(grant.root.b, sizeof grant.root.b)), "grant", hex_of(fm_span(grant.grant.b, sizeof grant.grant.b)), "sets", sets);
+        json_array_append_new(sets, fm_json_hex(grant.sets[i]));
+    json_t *call = json_pack("{s:s, s:o, s:o, s:o, s:o}", "op", "join", "mesh", fm_json_hex(fm_span(grant.mesh.b, sizeof grant.mesh.b)), "root",
+                             fm_json_hex(fm_span(grant.root.b, sizeof grant.root.b)), "grant", fm_json_hex(fm_span(grant.grant.b, sizeof grant.grant.b)), "sets", sets);
     fm_grant_file_fini(&grant);
     int code = fm_cmd_call(cmd, call, &answer);
     if (code != FM_EXIT_DONE)
@@ -88,7 +71,7 @@ int fm_cmd_join(struct fm_cmd *cmd)
     if (cmd->json)
         fm_say_json(answer);
     else
-        printf("Joined as %s. %lld membership sets taken in.\n", text_of(answer, "role"),
+        printf("Joined as %s. %lld membership sets taken in.\n", fm_json_str(answer, "role"),
                (long long)json_integer_value(json_object_get(answer, "added")));
     json_decref(answer);
     return FM_EXIT_DONE;
@@ -105,9 +88,9 @@ static int write_grant(const json_t *answer, const char *file)
     struct fm_key root;
     struct fm_grant_id grant;
     int rc = sets == NULL || bytes == NULL ? FM_ENOMEM : FM_OK;
-    if (rc == FM_OK && (fm_hex_parse(mesh.b, sizeof mesh.b, fm_span_str(text_of(answer, "mesh"))) != FM_OK ||
-                        fm_hex_parse(root.b, sizeof root.b, fm_span_str(text_of(answer, "root"))) != FM_OK ||
-                        fm_hex_parse(grant.b, sizeof grant.b, fm_span_str(text_of(answer, "grant"))) != FM_OK))
+    if (rc == FM_OK && (fm_hex_parse(mesh.b, sizeof mesh.b, fm_span_str(fm_json_str(answer, "mesh"))) != FM_OK ||
+                        fm_hex_parse(root.b, sizeof root.b, fm_span_str(fm_json_str(answer, "root"))) != FM_OK ||
+                        fm_hex_parse(grant.b, sizeof grant.b, fm_span_str(fm_json_str(answer, "grant"))) != FM_OK))
         rc = FM_EFORMAT;
     for (size_t i = 0; rc == FM_OK && i < count; i++) {
         struct fm_span text = fm_span_str(json_string_value(json_array_get(list, i)));
@@ -135,8 +118,8 @@ int fm_cmd_admit(struct fm_cmd *cmd)
         return say_bad_file(cmd, cmd->args[0], rc, "this is no request file, or it is cut short");
     json_t *answer;
     int code = fm_cmd_call(cmd, json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:b, s:b}", "op", "admit", "author",
-                                          hex_of(fm_span(request.author.b, FM_KEY_BYTES)), "transport", hex_of(fm_span(request.transport.b, FM_KEY_BYTES)),
-                                          "box", hex_of(fm_span(request.box.b, FM_KEY_BYTES)), "name", request.name, "role", role, "sealed",
+                                          fm_json_hex(fm_span(request.author.b, FM_KEY_BYTES)), "transport", fm_json_hex(fm_span(request.transport.b, FM_KEY_BYTES)),
+                                          "box", fm_json_hex(fm_span(request.box.b, FM_KEY_BYTES)), "name", request.name, "role", role, "sealed",
                                           fm_cmd_has(cmd, "sealed"), "mayInvite", fm_cmd_has(cmd, "may-invite")), &answer);
     if (code != FM_EXIT_DONE)
         return code;
@@ -144,13 +127,13 @@ int fm_cmd_admit(struct fm_cmd *cmd)
     if (rc != FM_OK) {
         code = fm_say_fm_error(cmd, out, rc);
     } else if (cmd->json) {
-        json_t *said = json_pack("{s:s, s:s, s:s, s:s}", "name", request.name, "id", text_of(answer, "id"), "role", role, "grant", out);
+        json_t *said = json_pack("{s:s, s:s, s:s, s:s}", "name", request.name, "id", fm_json_str(answer, "id"), "role", role, "grant", out);
         fm_say_json(said);
         json_decref(said);
     } else {
         char name[FM_NAME_BYTES_MAX + 1];
         fm_say_safe(name, sizeof name, request.name);
-        printf("Admitted %s as %s.\n  id      %s   (compare it with the id that machine shows)\n  grant   %s\n", name, role, text_of(answer, "id"), out);
+        printf("Admitted %s as %s.\n  id      %s   (compare it with the id that machine shows)\n  grant   %s\n", name, role, fm_json_str(answer, "id"), out);
         fm_say_talk(cmd, "Carry it back:  fieldmesh join %s\n", out);
     }
     json_decref(answer);
@@ -172,13 +155,13 @@ int fm_cmd_devices(struct fm_cmd *cmd)
         json_array_foreach(json_object_get(answer, "devices"), i, d)
         {
             char name[64];
-            fm_say_safe(name, sizeof name, text_of(d, "name"));
-            printf("%-24s %-12s %-10s %s%s\n", name, text_of(d, "role"),
+            fm_say_safe(name, sizeof name, fm_json_str(d, "name"));
+            printf("%-24s %-12s %-10s %s%s\n", name, fm_json_str(d, "role"),
                    json_is_true(json_object_get(d, "revoked"))    ? "revoked"
                    : json_is_true(json_object_get(d, "expired")) ? "expired"
                    : json_is_true(json_object_get(d, "counted")) ? "member"
                                                                  : "not valid",
-                   text_of(d, "id"), json_is_true(json_object_get(d, "self")) ? "  (this node)" : "");
+                   fm_json_str(d, "id"), json_is_true(json_object_get(d, "self")) ? "  (this node)" : "");
         }
     }
     json_decref(answer);
@@ -202,7 +185,7 @@ int fm_cmd_revoke(struct fm_cmd *cmd)
     else
         printf("Revoked %s (%s).\n  What it wrote until now and is held here stays. What arrives later is put aside, listed, and can be adopted.\n"
                "  Its key is never granted again; the device needs a new node and a new request.\n",
-               text_of(answer, "name"), text_of(answer, "id"));
+               fm_json_str(answer, "name"), fm_json_str(answer, "id"));
     json_decref(answer);
     return FM_EXIT_DONE;
 }
@@ -237,12 +220,12 @@ static int submit_one(struct fm_cmd *cmd, json_t *change, const char *done)
     if (code != FM_EXIT_DONE)
         return code;
     const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
-    if (strcmp(text_of(result, "status"), "success") != 0)
-        code = fm_say_error(cmd, text_of(result, "code"), text_of(result, "message"), NULL, NULL);
+    if (strcmp(fm_json_str(result, "status"), "success") != 0)
+        code = fm_say_error(cmd, fm_json_str(result, "code"), fm_json_str(result, "message"), NULL, NULL);
     else if (cmd->json)
         fm_say_json(result);
     else
-        printf("%s  %s\n", done, text_of(result, "serverId"));
+        printf("%s  %s\n", done, fm_json_str(result, "serverId"));
     json_decref(answer);
     return code;
 }
@@ -302,8 +285,8 @@ int fm_cmd_people(struct fm_cmd *cmd)
         json_t *role;
         json_array_foreach(json_object_get(document, "roles"), k, role)
             snprintf(roles + strlen(roles), sizeof roles - strlen(roles), "%s%s", k == 0 ? "" : ", ", json_string_value(role));
-        fm_say_safe(name, sizeof name, text_of(document, "name"));
-        printf("%-38s %-24s %s\n", text_of(document, "id"), name, roles);
+        fm_say_safe(name, sizeof name, fm_json_str(document, "name"));
+        printf("%-38s %-24s %s\n", fm_json_str(document, "id"), name, roles);
     }
     json_decref(answer);
     return FM_EXIT_DONE;

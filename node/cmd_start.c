@@ -94,17 +94,6 @@ static int birth_set(struct fm_cmd *cmd, struct fm_identity *id, struct fm_buf *
     return rc;
 }
 
-static json_t *hex_of(const void *bytes, size_t len)
-{
-    char *text = malloc(2 * len + 1);
-    if (text == NULL)
-        return NULL;
-    fm_hex_text(text, bytes, len);
-    json_t *out = json_string(text);
-    free(text);
-    return out;
-}
-
 /* A mesh is born: root key, root's grant, and the policy record. */
 static int give_birth(struct fm_cmd *cmd, struct fm_identity *id, bool auto_settle)
 {
@@ -120,16 +109,16 @@ static int give_birth(struct fm_cmd *cmd, struct fm_identity *id, bool auto_sett
         return fm_say_fm_error(cmd, "init", rc);
     }
     json_t *answer = NULL;
-    int code = fm_cmd_call(cmd, json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "op", "join", "mesh", hex_of(id->mesh.b, sizeof id->mesh.b), "root",
-                                          hex_of(id->root.b, sizeof id->root.b), "grant", hex_of(id->grant.b, sizeof id->grant.b), "sets",
-                                          hex_of(set.data, set.len)), &answer);
+    int code = fm_cmd_call(cmd, json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "op", "join", "mesh", fm_json_hex(fm_span(id->mesh.b, sizeof id->mesh.b)), "root",
+                                          fm_json_hex(fm_span(id->root.b, sizeof id->root.b)), "grant", fm_json_hex(fm_span(id->grant.b, sizeof id->grant.b)), "sets",
+                                          fm_json_hex(fm_span(set.data, set.len))), &answer);
     fm_buf_fini(&set);
     if (code != FM_EXIT_DONE)
         return code;
     json_decref(answer);
     code = fm_cmd_call(cmd, json_pack("{s:s, s:[{s:s, s:s, s:i, s:{s:s, s:o}}]}", "op", "submit", "changes", "type", "policy", "action", "create",
                                       "versionNumber", 1, "data", "autoSettle", auto_settle ? "disjoint" : "never", "autoSettleNode",
-                                      hex_of(id->device.author_public.b, FM_KEY_BYTES)), &answer);
+                                      fm_json_hex(fm_span(id->device.author_public.b, FM_KEY_BYTES))), &answer);
     if (code != FM_EXIT_DONE)
         return code;
     const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
@@ -148,7 +137,7 @@ static void say_made(struct fm_cmd *cmd, const struct fm_config *config, const s
         json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", config->name, "role", config->role, "id", print, "data", cmd->paths.data,
                                 "config", cmd->paths.config);
         if (id->has_mesh)
-            json_object_set_new(out, "mesh", hex_of(id->mesh.b, sizeof id->mesh.b));
+            json_object_set_new(out, "mesh", fm_json_hex(fm_span(id->mesh.b, sizeof id->mesh.b)));
         fm_say_json(out);
         json_decref(out);
         return;

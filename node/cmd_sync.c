@@ -15,21 +15,10 @@ static void on_signal(int number)
     stopped = number;
 }
 
-static long long number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
 /* The peers this sync is about: all, or the one named. */
 static bool is_meant(const json_t *peer, const char *name)
 {
-    return name == NULL || strcmp(text_of(peer, "name"), name) == 0 || (strlen(name) >= 4 && strncmp(text_of(peer, "fingerprint"), name, strlen(name)) == 0);
+    return name == NULL || strcmp(fm_json_str(peer, "name"), name) == 0 || (strlen(name) >= 4 && strncmp(fm_json_str(peer, "fingerprint"), name, strlen(name)) == 0);
 }
 
 struct sum {
@@ -48,13 +37,13 @@ static struct sum sum_up(const json_t *answer, const char *name)
         if (!is_meant(p, name))
             continue;
         s.meant++;
-        s.got += (uint64_t)number_of(p, "changesReceived");
-        s.gave += (uint64_t)number_of(p, "changesSent");
-        s.total += (uint64_t)(number_of(p, "changesReceived") + number_of(p, "changesSent") + number_of(p, "changesToReceive") + number_of(p, "changesToSend"));
-        s.rounds += (uint64_t)number_of(p, "rounds");
-        s.done += json_is_true(json_object_get(p, "connected")) && strcmp(text_of(p, "phase"), "in step") == 0;
-        if (text_of(p, "lastError")[0] != '\0')
-            snprintf(s.error, sizeof s.error, "%s", text_of(p, "lastError"));
+        s.got += (uint64_t)fm_json_int(p, "changesReceived");
+        s.gave += (uint64_t)fm_json_int(p, "changesSent");
+        s.total += (uint64_t)(fm_json_int(p, "changesReceived") + fm_json_int(p, "changesSent") + fm_json_int(p, "changesToReceive") + fm_json_int(p, "changesToSend"));
+        s.rounds += (uint64_t)fm_json_int(p, "rounds");
+        s.done += json_is_true(json_object_get(p, "connected")) && strcmp(fm_json_str(p, "phase"), "in step") == 0;
+        if (fm_json_str(p, "lastError")[0] != '\0')
+            snprintf(s.error, sizeof s.error, "%s", fm_json_str(p, "lastError"));
     }
     return s;
 }

@@ -16,6 +16,11 @@ json_t *fm_json_from_doc(struct fm_span packed);
 /* Compact text with a final newline; doubles in the shortest form that reads back the same. Caller frees. */
 char *fm_json_text(const json_t *value);
 
+/* A text or whole number of an object; "" or 0 if it is missing or of another type. */
+const char *fm_json_str(const json_t *object, const char *key);
+long long fm_json_int(const json_t *object, const char *key);
+json_t *fm_json_hex(struct fm_span bytes); /* of any length; NULL without memory */
+
 /* Text forms (UUIDs: replication/uuid.h): ids in hex, ISO 8601 UTC from milliseconds ("2026-11-01T09:12:00.000Z"). */
 void fm_hex_text(char *out, const uint8_t *bytes, size_t len); /* 2 * len + 1 */
 int fm_hex_parse(uint8_t *out, size_t len, struct fm_span text);

@@ -169,3 +169,25 @@ int fm_iso_parse(uint64_t *ms, struct fm_span text)
 {
     return fm_date_parse(ms, text);
 }
+
+const char *fm_json_str(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+long long fm_json_int(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+json_t *fm_json_hex(struct fm_span bytes)
+{
+    char *text = malloc(2 * bytes.len + 1);
+    if (text == NULL)
+        return NULL;
+    fm_hex_text(text, bytes.data, bytes.len);
+    json_t *out = json_string(text);
+    free(text);
+    return out;
+}

@@ -158,17 +158,6 @@ static bool slot_failed(struct fm_op *op, size_t i)
     return fm_op_failed(op);
 }
 
-static json_t *long_hex(const struct fm_buf *bytes)
-{
-    char *text = malloc(2 * bytes->len + 1);
-    if (text == NULL)
-        return NULL;
-    fm_hex_text(text, bytes->data, bytes->len);
-    json_t *out = json_string(text);
-    free(text);
-    return out;
-}
-
 /* All lane-0 sets held, in arrival order: what a grant file carries. */
 static int lane_zero(struct fm_op *op, json_t *list)
 {
@@ -183,7 +172,7 @@ static int lane_zero(struct fm_op *op, json_t *list)
         bytes.len = 0;
         if ((rc = port->set_bytes(port->ctx, meta.arrival, &bytes)) != FM_OK)
             break;
-        json_array_append_new(list, long_hex(&bytes));
+        json_array_append_new(list, fm_json_hex(fm_buf_span(&bytes)));
     }
     fm_buf_fini(&bytes);
     return rc == FM_ENOTFOUND ? FM_OK : rc;
