@@ -4,8 +4,13 @@
 
 void fm_batch_init(struct fm_batch *batch, struct fm_cmd *cmd, const char *as, size_t total)
 {
-    *batch = (struct fm_batch){.cmd = cmd, .as = as, .changes = json_array(), .successful = json_array(), .conflicts = json_array(),
-                               .failed = json_array(), .total = total};
+    *batch = (struct fm_batch){.cmd = cmd,
+                               .as = as,
+                               .changes = json_array(),
+                               .successful = json_array(),
+                               .conflicts = json_array(),
+                               .failed = json_array(),
+                               .total = total};
     fm_progress_init(&batch->progress, cmd, cmd->command->name);
 }
 
@@ -31,15 +36,17 @@ int fm_batch_send(struct fm_batch *batch)
     size_t i;
     if (json_array_size(batch->changes) == 0)
         return FM_EXIT_DONE;
-    json_t *call = json_pack("{s:s, s:s, s:o}", "op", "submit", "as", batch->as != NULL ? batch->as : "operator", "changes", batch->changes);
+    json_t *call = json_pack("{s:s, s:s, s:o}", "op", "submit", "as", batch->as != NULL ? batch->as : "operator", "changes",
+                             batch->changes);
     batch->changes = json_array();
     int code = fm_cmd_call(batch->cmd, call, &answer);
     if (code != FM_EXIT_DONE)
         return code;
-    json_array_foreach(json_object_get(answer, "results"), i, result)
-        sort_result(batch, result);
+    json_array_foreach(json_object_get(answer, "results"), i, result) sort_result(batch, result);
     json_decref(answer);
-    fm_progress_at(&batch->progress, batch->success_count + batch->conflict_count + batch->failed_count + batch->unchanged_count, batch->total);
+    fm_progress_at(&batch->progress,
+                   batch->success_count + batch->conflict_count + batch->failed_count + batch->unchanged_count,
+                   batch->total);
     return FM_EXIT_DONE;
 }
 
@@ -55,21 +62,24 @@ int fm_batch_end(struct fm_batch *batch, const char *what)
     size_t i;
     fm_progress_end(&batch->progress);
     if (batch->cmd->json) {
-        json_t *out = json_pack("{s:O, s:O, s:O}", "successful", batch->successful, "conflicts", batch->conflicts, "failed", batch->failed);
+        json_t *out = json_pack("{s:O, s:O, s:O}", "successful", batch->successful, "conflicts", batch->conflicts, "failed",
+                                batch->failed);
         if (batch->unchanged_count > 0)
             json_object_set_new(out, "unchanged", json_integer((json_int_t)batch->unchanged_count));
         fm_say_json(out);
         json_decref(out);
     } else {
-        printf("%s: stored %zu   unchanged %zu   conflicts %zu   failed %zu\n", what, batch->success_count, batch->unchanged_count,
-               batch->conflict_count, batch->failed_count);
+        printf("%s: stored %zu   unchanged %zu   conflicts %zu   failed %zu\n", what, batch->success_count,
+               batch->unchanged_count, batch->conflict_count, batch->failed_count);
         json_array_foreach(batch->failed, i, result)
         {
-            const char *id = json_string_value(json_object_get(result, "offlineId")), *message = json_string_value(json_object_get(result, "message"));
+            const char *id = json_string_value(json_object_get(result, "offlineId")),
+                       *message = json_string_value(json_object_get(result, "message"));
             if (i == 20)
                 fprintf(stderr, "  … and %zu more; --json lists them all\n", batch->failed_count - 20);
             if (i < 20)
-                fprintf(stderr, "  failed  %s  %s\n", id != NULL && id[0] != '\0' ? id : "-", message != NULL ? message : "");
+                fprintf(stderr, "  failed  %s  %s\n", id != NULL && id[0] != '\0' ? id : "-",
+                        message != NULL ? message : "");
         }
     }
     int code = batch->failed_count > 0 ? FM_EXIT_PART : batch->conflict_count > 0 ? FM_EXIT_CONFLICTS : FM_EXIT_DONE;

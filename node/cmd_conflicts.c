@@ -35,12 +35,14 @@ static int pick(struct fm_cmd *cmd, json_t **entry)
         *entry = json_incref(json_array_get(entries, (size_t)n - 1));
     json_decref(entries);
     return *entry != NULL ? FM_EXIT_DONE
-                          : fm_say_error(cmd, "conflict-unknown", "no conflict of this number or id is open here", NULL, "fieldmesh conflicts");
+                          : fm_say_error(cmd, "conflict-unknown", "no conflict of this number or id is open here", NULL,
+                                         "fieldmesh conflicts");
 }
 
 static bool is_compared(const char *field)
 {
-    static const char *const silent[] = {"createdAt", "updatedAt", "syncStatus", "versionNumber", "assessorId", "responderId"};
+    static const char *const silent[] = {"createdAt",     "updatedAt",  "syncStatus",
+                                         "versionNumber", "assessorId", "responderId"};
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
         if (strcmp(silent[i], field) == 0)
             return false;
@@ -94,11 +96,13 @@ int fm_cmd_conflicts(struct fm_cmd *cmd)
             fm_say_json(e);
             continue;
         }
-        size_t n = each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"), NULL, "", 0, NULL, NULL);
+        size_t n = each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"), NULL, "", 0,
+                                   NULL, NULL);
         snprintf(fields, sizeof fields, "%zu differ%s", n, n == 1 ? "s" : "");
         snprintf(between, sizeof between, "%s / %s", fm_json_str(e, "winningNode"), fm_json_str(e, "losingNode"));
         fm_say_safe(safe, sizeof safe, between);
-        printf("%4zu  %-10s %-38s %-10s %-9s %s\n", i + 1, fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fields, fm_json_str(e, "state"), safe);
+        printf("%4zu  %-10s %-38s %-10s %-9s %s\n", i + 1, fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fields,
+               fm_json_str(e, "state"), safe);
     }
     if (!cmd->json && json_array_size(entries) == 0)
         puts("no conflicts");
@@ -121,7 +125,10 @@ static void print_difference(void *arg, const char *path, json_t *a, json_t *b, 
     short_text(y, b);
     short_text(w, was);
     bool only_a = was != NULL && b != NULL && json_equal(was, b), only_b = was != NULL && a != NULL && json_equal(was, a);
-    printf("*%-34s %-28s %-28s %-28s -> %s\n", path, w, x, y, only_a ? "A, only A changed it" : only_b ? "B, only B changed it" : "choose");
+    printf("*%-34s %-28s %-28s %-28s -> %s\n", path, w, x, y,
+           only_a   ? "A, only A changed it"
+           : only_b ? "B, only B changed it"
+                    : "choose");
 }
 
 int fm_cmd_conflicts_show(struct fm_cmd *cmd)
@@ -133,11 +140,14 @@ int fm_cmd_conflicts_show(struct fm_cmd *cmd)
     if (cmd->json) {
         fm_say_json(e);
     } else {
-        printf("%s %s   %s, %s\n", fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fm_json_str(e, "class"), fm_json_str(e, "state"));
-        printf("  A  %s, %s, %s\n  B  %s, %s, %s\n\n", fm_json_str(e, "winningActor"), fm_json_str(e, "winningNode"), fm_json_str(e, "winningTime"),
-               fm_json_str(e, "losingActor"), fm_json_str(e, "losingNode"), fm_json_str(e, "losingTime"));
+        printf("%s %s   %s, %s\n", fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fm_json_str(e, "class"),
+               fm_json_str(e, "state"));
+        printf("  A  %s, %s, %s\n  B  %s, %s, %s\n\n", fm_json_str(e, "winningActor"), fm_json_str(e, "winningNode"),
+               fm_json_str(e, "winningTime"), fm_json_str(e, "losingActor"), fm_json_str(e, "losingNode"),
+               fm_json_str(e, "losingTime"));
         printf(" %-34s %-28s %-28s %-28s\n", "FIELD", "WAS", "A", "B");
-        each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"), json_object_get(e, "base"), "", 0, print_difference, NULL);
+        each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"),
+                        json_object_get(e, "base"), "", 0, print_difference, NULL);
         printf("\n now shown: A. B is kept.\n");
     }
     json_decref(e);
@@ -191,7 +201,8 @@ static bool lay_over(struct fm_cmd *cmd, const json_t *entry, json_t *document)
             return false;
         }
         snprintf(path, sizeof path, "%.*s", (int)(equals - field), field);
-        set_path(document, path, get_path(json_object_get(entry, equals[1] == 'A' ? "winningVersion" : "losingVersion"), path));
+        set_path(document, path,
+                 get_path(json_object_get(entry, equals[1] == 'A' ? "winningVersion" : "losingVersion"), path));
     }
     for (size_t i = 0; (field = fm_cmd_value(cmd, "set", i)) != NULL; i++) {
         const char *equals = strchr(field, '=');
@@ -215,7 +226,8 @@ static json_t *resolution_of(struct fm_cmd *cmd, const json_t *entry)
     const char *take = fm_cmd_value(cmd, "take", 0), *note = fm_cmd_value(cmd, "note", 0);
     bool own = fm_cmd_has(cmd, "field") || fm_cmd_has(cmd, "set"), take_b = take != NULL && strcmp(take, "B") == 0;
     if (!take_b && !own && !fm_cmd_has(cmd, "merge") && (take == NULL || strcmp(take, "A") != 0)) {
-        fm_say_error(cmd, "usage", "say what to keep: --take A, --take B, --merge, --field or --set", NULL, "fieldmesh conflicts show N");
+        fm_say_error(cmd, "usage", "say what to keep: --take A, --take B, --merge, --field or --set", NULL,
+                     "fieldmesh conflicts show N");
         return NULL;
     }
     json_t *out = json_pack("{s:s}", "conflict", fm_json_str(entry, "id"));
@@ -254,15 +266,19 @@ int fm_cmd_conflicts_resolve(struct fm_cmd *cmd)
         return code;
     }
     const char *as = fm_cmd_value(cmd, "as", 0);
-    code = fm_cmd_call(cmd, json_pack("{s:s, s:s, s:[o]}", "op", "resolve", "as", as != NULL ? as : "operator", "resolutions", resolution), &answer);
+    code = fm_cmd_call(
+        cmd, json_pack("{s:s, s:s, s:[o]}", "op", "resolve", "as", as != NULL ? as : "operator", "resolutions", resolution),
+        &answer);
     if (code == FM_EXIT_DONE) {
         const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
         if (strcmp(fm_json_str(result, "status"), "success") != 0)
-            code = fm_say_error(cmd, fm_json_str(result, "code"), fm_json_str(result, "message"), NULL, "fieldmesh conflicts");
+            code =
+                fm_say_error(cmd, fm_json_str(result, "code"), fm_json_str(result, "message"), NULL, "fieldmesh conflicts");
         else if (cmd->json)
             fm_say_json(result);
         else
-            printf("Settled %s. Both versions stay in its history: fieldmesh show %s\n", fm_json_str(entry, "entityId"), fm_json_str(entry, "entityId"));
+            printf("Settled %s. Both versions stay in its history: fieldmesh show %s\n", fm_json_str(entry, "entityId"),
+                   fm_json_str(entry, "entityId"));
         json_decref(answer);
     }
     json_decref(entry);

@@ -27,7 +27,8 @@ static int say_at(const struct import *im, const char *why)
 {
     char what[FM_PATH_MAX + 300];
     snprintf(what, sizeof what, "%s: %s", im->file, why);
-    return fm_say_error(im->cmd, "import", what, "rows before it were stored; importing again changes nothing twice", "mend the table or the map");
+    return fm_say_error(im->cmd, "import", what, "rows before it were stored; importing again changes nothing twice",
+                        "mend the table or the map");
 }
 
 /* Only the fields the table gives are compared: what people added in the field stays. */
@@ -85,10 +86,11 @@ static int add_change(struct import *im, const json_t *row, const json_t *stored
         im->updated++;
         if (fm_cmd_has(im->cmd, "dry-run"))
             return FM_EXIT_DONE;
-        return fm_batch_add(&im->batch, json_pack("{s:O, s:s, s:O, s:I, s:O, s:o}", "type", json_object_get(row, "type"), "action", "update",
-                                                  "offlineId", json_object_get(row, "offlineId"), "versionNumber",
-                                                  json_integer_value(json_object_get(stored, "versionNumber")) + 1, "baseVersionId",
-                                                  json_object_get(stored, "versionId"), "data", merged(document, data)));
+        return fm_batch_add(&im->batch,
+                            json_pack("{s:O, s:s, s:O, s:I, s:O, s:o}", "type", json_object_get(row, "type"), "action",
+                                      "update", "offlineId", json_object_get(row, "offlineId"), "versionNumber",
+                                      json_integer_value(json_object_get(stored, "versionNumber")) + 1, "baseVersionId",
+                                      json_object_get(stored, "versionId"), "data", merged(document, data)));
     }
     if (json_is_object(document)) { /* deleted: an import does not bring it back */
         im->batch.unchanged_count++;
@@ -97,8 +99,9 @@ static int add_change(struct import *im, const json_t *row, const json_t *stored
     im->created++;
     if (fm_cmd_has(im->cmd, "dry-run"))
         return FM_EXIT_DONE;
-    return fm_batch_add(&im->batch, json_pack("{s:O, s:s, s:O, s:i, s:O}", "type", json_object_get(row, "type"), "action", "create", "offlineId",
-                                              json_object_get(row, "offlineId"), "versionNumber", 1, "data", data));
+    return fm_batch_add(&im->batch,
+                        json_pack("{s:O, s:s, s:O, s:i, s:O}", "type", json_object_get(row, "type"), "action", "create",
+                                  "offlineId", json_object_get(row, "offlineId"), "versionNumber", 1, "data", data));
 }
 
 /* Compares what was read with the store, and submits what is new or edited. */
@@ -106,8 +109,8 @@ static int flush(struct import *im)
 {
     json_t *of = json_array(), *answer, *row;
     size_t i;
-    json_array_foreach(im->rows, i, row)
-        json_array_append_new(of, json_pack("{s:O, s:O}", "type", json_object_get(row, "type"), "offlineId", json_object_get(row, "offlineId")));
+    json_array_foreach(im->rows, i, row) json_array_append_new(
+        of, json_pack("{s:O, s:O}", "type", json_object_get(row, "type"), "offlineId", json_object_get(row, "offlineId")));
     int code = fm_cmd_call(im->cmd, json_pack("{s:s, s:o}", "op", "lookup", "of", of), &answer);
     if (code != FM_EXIT_DONE)
         return code;
@@ -145,7 +148,9 @@ static int read_rows(struct import *im)
     int code = FM_EXIT_DONE, rc;
     while (code == FM_EXIT_DONE && (rc = fm_csv_next(&im->csv)) != FM_ENOTFOUND) {
         if (rc != FM_OK) {
-            snprintf(why, sizeof why, "line %zu: %s", im->csv.line, rc == FM_EFORMAT ? "another number of cells than the header has, or a quote left open" : fm_error_text(rc));
+            snprintf(why, sizeof why, "line %zu: %s", im->csv.line,
+                     rc == FM_EFORMAT ? "another number of cells than the header has, or a quote left open"
+                                      : fm_error_text(rc));
             return say_at(im, why);
         }
         for (size_t i = 0; code == FM_EXIT_DONE && wanted(im) && i < fm_map_count(im->map); i++) {
@@ -170,7 +175,8 @@ static int read_mesh(struct import *im)
         return code;
     const char *mesh = json_string_value(json_object_get(answer, "mesh"));
     if (mesh == NULL || fm_hex_parse(im->mesh.b, sizeof im->mesh.b, fm_span_str(mesh)) != FM_OK)
-        code = fm_say_error(im->cmd, "not-joined", "this node has no grant yet; nothing was stored", NULL, "fieldmesh join --request FILE");
+        code = fm_say_error(im->cmd, "not-joined", "this node has no grant yet; nothing was stored", NULL,
+                            "fieldmesh join --request FILE");
     json_decref(answer);
     return code;
 }
@@ -200,13 +206,15 @@ int fm_cmd_import(struct fm_cmd *cmd)
 {
     const char *map = fm_cmd_value(cmd, "map", 0);
     if (cmd->arg_count != 1 || map == NULL)
-        return fm_say_error(cmd, "usage", "import csv wants a file and a map", NULL, "fieldmesh import csv sites.csv --map sites.map.json");
+        return fm_say_error(cmd, "usage", "import csv wants a file and a map", NULL,
+                            "fieldmesh import csv sites.csv --map sites.map.json");
     struct import im = {.cmd = cmd, .file = cmd->args[0], .rows = json_array()};
     FILE *in = fopen(im.file, "rb");
     if (in == NULL)
         return say_at(&im, "cannot be opened");
     fm_crypto_port(&im.crypto, NULL);
-    int code = fm_csv_open(&im.csv, in) != FM_OK ? say_at(&im, "the first line does not name the columns, each once") : read_mesh(&im);
+    int code = fm_csv_open(&im.csv, in) != FM_OK ? say_at(&im, "the first line does not name the columns, each once")
+                                                 : read_mesh(&im);
     if (code == FM_EXIT_DONE && (im.map = read_map(&im, map)) == NULL)
         code = FM_EXIT_FAILED;
     if (code == FM_EXIT_DONE) {

@@ -18,7 +18,8 @@ int fm_cmd_backup(struct fm_cmd *cmd)
         return fm_say_error(cmd, "usage", "backup wants a file", NULL, "fieldmesh backup /media/usb/dikwa.fmstore");
     if (cmd->args[0][0] == '/' || getcwd(here, sizeof here) == NULL)
         here[0] = '\0';
-    if (snprintf(file, sizeof file, "%.500s%s%.500s", here, here[0] != '\0' ? "/" : "", cmd->args[0]) >= (int)sizeof file - 8)
+    if (snprintf(file, sizeof file, "%.500s%s%.500s", here, here[0] != '\0' ? "/" : "", cmd->args[0]) >=
+        (int)sizeof file - 8)
         return fm_say_error(cmd, "usage", "the file's path is too long", NULL, NULL);
     json_t *answer;
     int code = fm_cmd_call(cmd, json_pack("{s:s, s:s}", "op", "backup", "file", file), &answer);
@@ -42,7 +43,8 @@ static bool is_running(const struct fm_cmd *cmd)
 
 static int say_stop_first(struct fm_cmd *cmd)
 {
-    return fm_say_error(cmd, "store-busy", "the node is running and has its store open", "this works on a store that nothing writes to", "fieldmesh stop, then again");
+    return fm_say_error(cmd, "store-busy", "the node is running and has its store open",
+                        "this works on a store that nothing writes to", "fieldmesh stop, then again");
 }
 
 int fm_cmd_restore(struct fm_cmd *cmd)
@@ -95,13 +97,13 @@ int fm_cmd_reindex(struct fm_cmd *cmd)
     if (rc != FM_OK)
         return fm_say_fm_error(cmd, "reindex", rc);
     if (cmd->json) {
-        json_t *out = json_pack("{s:s, s:I, s:I, s:I}", "type", "summary", "sets", (json_int_t)counts.sets, "versions", (json_int_t)counts.versions, "records",
-                                (json_int_t)counts.records);
+        json_t *out = json_pack("{s:s, s:I, s:I, s:I}", "type", "summary", "sets", (json_int_t)counts.sets, "versions",
+                                (json_int_t)counts.versions, "records", (json_int_t)counts.records);
         fm_say_json(out);
         json_decref(out);
     } else {
-        printf("Built again from %llu change sets: %llu records, %llu versions.\n", (unsigned long long)counts.sets, (unsigned long long)counts.records,
-               (unsigned long long)counts.versions);
+        printf("Built again from %llu change sets: %llu records, %llu versions.\n", (unsigned long long)counts.sets,
+               (unsigned long long)counts.records, (unsigned long long)counts.versions);
     }
     return FM_EXIT_DONE;
 }
@@ -134,29 +136,33 @@ static int verify_here(const struct fm_cmd *cmd)
     char scratch[FM_PATH_MAX + 32];
     int rc = fm_keep_open(&k, &cmd->paths, NULL);
     if (rc == FM_ECORRUPT || rc == FM_ESTORE)
-        return fm_say_error(cmd, "damaged", "the store cannot be opened", NULL, "restore a backup, or move the store folder away and let the peers refill it");
+        return fm_say_error(cmd, "damaged", "the store cannot be opened", NULL,
+                            "restore a backup, or move the store folder away and let the peers refill it");
     if (rc != FM_OK)
         return fm_say_fm_error(cmd, "verify", rc);
     struct tell tell = {.cmd = cmd};
     snprintf(scratch, sizeof scratch, "%s/verify-%ld", cmd->paths.data, (long)getpid());
     fm_progress_init(&progress, cmd, "verify");
-    struct fm_store_verify v = {.scratch_dir = scratch, .progress = {.ctx = &progress, .at = show_progress}, .ctx = &tell, .say = say_problem};
+    struct fm_store_verify v = {
+        .scratch_dir = scratch, .progress = {.ctx = &progress, .at = show_progress}, .ctx = &tell, .say = say_problem};
     rc = fm_keep_verify(&k, &cmd->paths, &v);
     fm_progress_end(&progress);
     fm_keep_close(&k);
     bool sound = rc == FM_OK && v.problems == 0;
     if (cmd->json) {
-        json_t *out = json_pack("{s:s, s:b, s:I, s:I, s:I}", "type", "summary", "sound", sound, "sets", (json_int_t)v.sets, "rows", (json_int_t)v.rows, "problems",
-                                (json_int_t)v.problems);
+        json_t *out = json_pack("{s:s, s:b, s:I, s:I, s:I}", "type", "summary", "sound", sound, "sets", (json_int_t)v.sets,
+                                "rows", (json_int_t)v.rows, "problems", (json_int_t)v.problems);
         fm_say_json(out);
         json_decref(out);
     }
     if (rc != FM_OK && rc != FM_ECORRUPT && rc != FM_ESTORE)
         return fm_say_fm_error(cmd, "verify", rc);
     if (!sound)
-        return fm_say_error(cmd, "damaged", "the store is damaged", NULL, "fieldmesh reindex mends indexes; for the log restore a backup, or let the peers refill it");
+        return fm_say_error(cmd, "damaged", "the store is damaged", NULL,
+                            "fieldmesh reindex mends indexes; for the log restore a backup, or let the peers refill it");
     if (!cmd->json)
-        printf("Sound: %llu change sets and %llu rows checked, and every index is what the log says.\n", (unsigned long long)v.sets, (unsigned long long)v.rows);
+        printf("Sound: %llu change sets and %llu rows checked, and every index is what the log says.\n",
+               (unsigned long long)v.sets, (unsigned long long)v.rows);
     return FM_EXIT_DONE;
 }
 
@@ -178,6 +184,6 @@ int fm_cmd_verify(struct fm_cmd *cmd)
         ;
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
-    return fm_say_error(cmd, "damaged", "the store is so damaged that reading it ends the program",
-                        NULL, "restore a backup, or move the store folder away and let the peers refill it");
+    return fm_say_error(cmd, "damaged", "the store is so damaged that reading it ends the program", NULL,
+                        "restore a backup, or move the store folder away and let the peers refill it");
 }

@@ -20,7 +20,9 @@ static int write_request(struct fm_cmd *cmd, const char *file)
         fm_identity_wipe(&id);
         return fm_say_error(cmd, "config-value", why, NULL, "edit that line");
     }
-    struct fm_request request = {.author = id.device.author_public, .transport = id.device.transport_public, .box = id.device.box_public,
+    struct fm_request request = {.author = id.device.author_public,
+                                 .transport = id.device.transport_public,
+                                 .box = id.device.box_public,
                                  .role = (uint8_t)fm_role_from(fm_span_str(config.role))};
     snprintf(request.name, sizeof request.name, "%s", config.name);
     rc = fm_request_write(file, &request, &id.device);
@@ -35,7 +37,9 @@ static int write_request(struct fm_cmd *cmd, const char *file)
         json_decref(out);
     } else {
         printf("Wrote %s for %s, %s.\n", file, config.name, print);
-        fm_say_talk(cmd, "Carry it to a coordinator:  fieldmesh admit %s --role %s --out GRANT\nCompare the id there with the one above. Then here: fieldmesh join GRANT\n",
+        fm_say_talk(cmd,
+                    "Carry it to a coordinator:  fieldmesh admit %s --role %s --out GRANT\nCompare the id there with the "
+                    "one above. Then here: fieldmesh join GRANT\n",
                     file, config.role);
     }
     return FM_EXIT_DONE;
@@ -44,8 +48,12 @@ static int write_request(struct fm_cmd *cmd, const char *file)
 static int say_bad_file(struct fm_cmd *cmd, const char *file, int error, const char *want)
 {
     char what[FM_PATH_MAX + 100];
-    snprintf(what, sizeof what, "%s: %s", file, error == FM_ENOTFOUND ? "no such file" : error == FM_EFORMAT || error == FM_ELIMIT ? want : fm_error_text(error));
-    return fm_say_error(cmd, error == FM_ENOTFOUND ? "not-found" : fm_error_code(error), what, NULL, "copy the file again; eject the stick before unplugging");
+    snprintf(what, sizeof what, "%s: %s", file,
+             error == FM_ENOTFOUND                       ? "no such file"
+             : error == FM_EFORMAT || error == FM_ELIMIT ? want
+                                                         : fm_error_text(error));
+    return fm_say_error(cmd, error == FM_ENOTFOUND ? "not-found" : fm_error_code(error), what, NULL,
+                        "copy the file again; eject the stick before unplugging");
 }
 
 int fm_cmd_join(struct fm_cmd *cmd)
@@ -54,7 +62,8 @@ int fm_cmd_join(struct fm_cmd *cmd)
     if (request != NULL)
         return write_request(cmd, request);
     if (cmd->arg_count != 1)
-        return fm_say_error(cmd, "usage", "join wants a grant file", NULL, "fieldmesh join --request FILE, then fieldmesh join GRANT");
+        return fm_say_error(cmd, "usage", "join wants a grant file", NULL,
+                            "fieldmesh join --request FILE, then fieldmesh join GRANT");
     struct fm_grant_file grant;
     int rc = fm_grant_file_read(&grant, cmd->args[0]);
     if (rc != FM_OK)
@@ -62,8 +71,10 @@ int fm_cmd_join(struct fm_cmd *cmd)
     json_t *sets = json_array(), *answer;
     for (size_t i = 0; i < grant.count; i++)
         json_array_append_new(sets, fm_json_hex(grant.sets[i]));
-    json_t *call = json_pack("{s:s, s:o, s:o, s:o, s:o}", "op", "join", "mesh", fm_json_hex(fm_span(grant.mesh.b, sizeof grant.mesh.b)), "root",
-                             fm_json_hex(fm_span(grant.root.b, sizeof grant.root.b)), "grant", fm_json_hex(fm_span(grant.grant.b, sizeof grant.grant.b)), "sets", sets);
+    json_t *call =
+        json_pack("{s:s, s:o, s:o, s:o, s:o}", "op", "join", "mesh", fm_json_hex(fm_span(grant.mesh.b, sizeof grant.mesh.b)),
+                  "root", fm_json_hex(fm_span(grant.root.b, sizeof grant.root.b)), "grant",
+                  fm_json_hex(fm_span(grant.grant.b, sizeof grant.grant.b)), "sets", sets);
     fm_grant_file_fini(&grant);
     int code = fm_cmd_call(cmd, call, &answer);
     if (code != FM_EXIT_DONE)
@@ -112,28 +123,34 @@ int fm_cmd_admit(struct fm_cmd *cmd)
     const char *out = fm_cmd_value(cmd, "out", 0), *role = fm_cmd_value(cmd, "role", 0);
     struct fm_request request;
     if (cmd->arg_count != 1 || out == NULL || role == NULL)
-        return fm_say_error(cmd, "usage", "admit wants a request file, --role and --out", NULL, "fieldmesh admit FILE --role camp --out GRANT");
+        return fm_say_error(cmd, "usage", "admit wants a request file, --role and --out", NULL,
+                            "fieldmesh admit FILE --role camp --out GRANT");
     int rc = fm_request_read(&request, cmd->args[0]);
     if (rc != FM_OK)
         return say_bad_file(cmd, cmd->args[0], rc, "this is no request file, or it is cut short");
     json_t *answer;
-    int code = fm_cmd_call(cmd, json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:b, s:b}", "op", "admit", "author",
-                                          fm_json_hex(fm_span(request.author.b, FM_KEY_BYTES)), "transport", fm_json_hex(fm_span(request.transport.b, FM_KEY_BYTES)),
-                                          "box", fm_json_hex(fm_span(request.box.b, FM_KEY_BYTES)), "name", request.name, "role", role, "sealed",
-                                          fm_cmd_has(cmd, "sealed"), "mayInvite", fm_cmd_has(cmd, "may-invite")), &answer);
+    int code = fm_cmd_call(cmd,
+                           json_pack("{s:s, s:o, s:o, s:o, s:s, s:s, s:b, s:b}", "op", "admit", "author",
+                                     fm_json_hex(fm_span(request.author.b, FM_KEY_BYTES)), "transport",
+                                     fm_json_hex(fm_span(request.transport.b, FM_KEY_BYTES)), "box",
+                                     fm_json_hex(fm_span(request.box.b, FM_KEY_BYTES)), "name", request.name, "role", role,
+                                     "sealed", fm_cmd_has(cmd, "sealed"), "mayInvite", fm_cmd_has(cmd, "may-invite")),
+                           &answer);
     if (code != FM_EXIT_DONE)
         return code;
     rc = write_grant(answer, out);
     if (rc != FM_OK) {
         code = fm_say_fm_error(cmd, out, rc);
     } else if (cmd->json) {
-        json_t *said = json_pack("{s:s, s:s, s:s, s:s}", "name", request.name, "id", fm_json_str(answer, "id"), "role", role, "grant", out);
+        json_t *said = json_pack("{s:s, s:s, s:s, s:s}", "name", request.name, "id", fm_json_str(answer, "id"), "role", role,
+                                 "grant", out);
         fm_say_json(said);
         json_decref(said);
     } else {
         char name[FM_NAME_BYTES_MAX + 1];
         fm_say_safe(name, sizeof name, request.name);
-        printf("Admitted %s as %s.\n  id      %s   (compare it with the id that machine shows)\n  grant   %s\n", name, role, fm_json_str(answer, "id"), out);
+        printf("Admitted %s as %s.\n  id      %s   (compare it with the id that machine shows)\n  grant   %s\n", name, role,
+               fm_json_str(answer, "id"), out);
         fm_say_talk(cmd, "Carry it back:  fieldmesh join %s\n", out);
     }
     json_decref(answer);
@@ -157,7 +174,7 @@ int fm_cmd_devices(struct fm_cmd *cmd)
             char name[64];
             fm_say_safe(name, sizeof name, fm_json_str(d, "name"));
             printf("%-24s %-12s %-10s %s%s\n", name, fm_json_str(d, "role"),
-                   json_is_true(json_object_get(d, "revoked"))    ? "revoked"
+                   json_is_true(json_object_get(d, "revoked"))   ? "revoked"
                    : json_is_true(json_object_get(d, "expired")) ? "expired"
                    : json_is_true(json_object_get(d, "counted")) ? "member"
                                                                  : "not valid",
@@ -173,7 +190,10 @@ int fm_cmd_revoke(struct fm_cmd *cmd)
     if (cmd->arg_count != 1)
         return fm_say_error(cmd, "usage", "revoke wants a device", NULL, "fieldmesh devices");
     if (fm_cmd_has(cmd, "dry-run")) {
-        fm_say_talk(cmd, "Would cut off %s: what is held here of it stays; what it writes from now on is put aside. Nothing written.\n", cmd->args[0]);
+        fm_say_talk(
+            cmd,
+            "Would cut off %s: what is held here of it stays; what it writes from now on is put aside. Nothing written.\n",
+            cmd->args[0]);
         return FM_EXIT_DONE;
     }
     json_t *answer;
@@ -183,7 +203,8 @@ int fm_cmd_revoke(struct fm_cmd *cmd)
     if (cmd->json)
         fm_say_json(answer);
     else
-        printf("Revoked %s (%s).\n  What it wrote until now and is held here stays. What arrives later is put aside, listed, and can be adopted.\n"
+        printf("Revoked %s (%s).\n  What it wrote until now and is held here stays. What arrives later is put aside, "
+               "listed, and can be adopted.\n"
                "  Its key is never granted again; the device needs a new node and a new request.\n",
                fm_json_str(answer, "name"), fm_json_str(answer, "id"));
     json_decref(answer);
@@ -197,7 +218,8 @@ int fm_cmd_adopt(struct fm_cmd *cmd)
         json_array_append_new(sets, json_string(cmd->args[i]));
     if (cmd->arg_count == 0) {
         json_decref(sets);
-        return fm_say_error(cmd, "usage", "adopt wants the ids of sets put aside", NULL, "fieldmesh status --json shows them under aside");
+        return fm_say_error(cmd, "usage", "adopt wants the ids of sets put aside", NULL,
+                            "fieldmesh status --json shows them under aside");
     }
     int code = fm_cmd_call(cmd, json_pack("{s:s, s:o}", "op", "adopt", "sets", sets), &answer);
     if (code != FM_EXIT_DONE)
@@ -233,7 +255,8 @@ static int submit_one(struct fm_cmd *cmd, json_t *change, const char *done)
 int fm_cmd_people_add(struct fm_cmd *cmd)
 {
     if (cmd->arg_count != 1 || fm_cmd_value(cmd, "role", 0) == NULL)
-        return fm_say_error(cmd, "usage", "people add wants a name and a role", NULL, "fieldmesh people add \"Aisha Bukar\" --role assessor");
+        return fm_say_error(cmd, "usage", "people add wants a name and a role", NULL,
+                            "fieldmesh people add \"Aisha Bukar\" --role assessor");
     json_t *roles = json_array(), *data;
     const char *role;
     for (size_t i = 0; (role = fm_cmd_value(cmd, "role", i)) != NULL; i++) {
@@ -246,7 +269,9 @@ int fm_cmd_people_add(struct fm_cmd *cmd)
     data = json_pack("{s:s, s:o, s:b}", "name", cmd->args[0], "roles", roles, "isActive", true);
     if (fm_cmd_value(cmd, "id", 0) != NULL)
         json_object_set_new(data, "id", json_string(fm_cmd_value(cmd, "id", 0)));
-    return submit_one(cmd, json_pack("{s:s, s:s, s:i, s:o}", "type", "user", "action", "create", "versionNumber", 1, "data", data), "Added");
+    return submit_one(
+        cmd, json_pack("{s:s, s:s, s:i, s:o}", "type", "user", "action", "create", "versionNumber", 1, "data", data),
+        "Added");
 }
 
 int fm_cmd_people_assign(struct fm_cmd *cmd)
@@ -259,8 +284,10 @@ int fm_cmd_people_assign(struct fm_cmd *cmd)
     snprintf(upper, sizeof upper, "%s", role);
     for (char *c = upper; *c != '\0'; c++)
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
-    return submit_one(cmd, json_pack("{s:s, s:s, s:i, s:{s:s, s:s, s:s, s:b}}", "type", "assignment", "action", "create", "versionNumber", 1, "data",
-                                     "userId", cmd->args[0], "entityId", entity, "role", upper, "isActive", !fm_cmd_has(cmd, "off")),
+    return submit_one(cmd,
+                      json_pack("{s:s, s:s, s:i, s:{s:s, s:s, s:s, s:b}}", "type", "assignment", "action", "create",
+                                "versionNumber", 1, "data", "userId", cmd->args[0], "entityId", entity, "role", upper,
+                                "isActive", !fm_cmd_has(cmd, "off")),
                       "Assigned");
 }
 
@@ -283,8 +310,8 @@ int fm_cmd_people(struct fm_cmd *cmd)
         char name[64], roles[120] = "";
         size_t k;
         json_t *role;
-        json_array_foreach(json_object_get(document, "roles"), k, role)
-            snprintf(roles + strlen(roles), sizeof roles - strlen(roles), "%s%s", k == 0 ? "" : ", ", json_string_value(role));
+        json_array_foreach(json_object_get(document, "roles"), k, role) snprintf(
+            roles + strlen(roles), sizeof roles - strlen(roles), "%s%s", k == 0 ? "" : ", ", json_string_value(role));
         fm_say_safe(name, sizeof name, fm_json_str(document, "name"));
         printf("%-38s %-24s %s\n", fm_json_str(document, "id"), name, roles);
     }

@@ -20,7 +20,8 @@ static bool put_lines(struct fm_batch *batch, FILE *in, const char *file, int *c
         json_t *change = fm_json_parse(fm_span(line, (size_t)len), why, sizeof why);
         if (change == NULL) {
             snprintf(what, sizeof what, "%s:%zu: %s", file, number, why);
-            *code = fm_say_error(batch->cmd, "bad-change", what, "the changes before this line were stored", "mend the line; putting the file again changes nothing twice");
+            *code = fm_say_error(batch->cmd, "bad-change", what, "the changes before this line were stored",
+                                 "mend the line; putting the file again changes nothing twice");
             break;
         }
         *code = fm_batch_add(batch, change);
@@ -69,7 +70,8 @@ static int put_document(struct fm_batch *batch, FILE *in, const char *file)
     int code = FM_EXIT_DONE;
     free(text);
     if (changes == NULL) {
-        snprintf(what, sizeof what, "%s: %s", file, document == NULL ? why : "want a list of changes, or {\"changes\": [...]}");
+        snprintf(what, sizeof what, "%s: %s", file,
+                 document == NULL ? why : "want a list of changes, or {\"changes\": [...]}");
         code = fm_say_error(batch->cmd, "bad-change", what, NULL, "one change a line also does");
     }
     json_array_foreach(changes, i, change)
@@ -113,7 +115,8 @@ static bool is_lines(FILE *in)
 int fm_cmd_put(struct fm_cmd *cmd)
 {
     if (cmd->arg_count != 1)
-        return fm_say_error(cmd, "usage", "put wants a file, or - for standard input", NULL, "fieldmesh put changes.json --as USER-ID");
+        return fm_say_error(cmd, "usage", "put wants a file, or - for standard input", NULL,
+                            "fieldmesh put changes.json --as USER-ID");
     bool from_stdin = strcmp(cmd->args[0], "-") == 0;
     FILE *in = from_stdin ? stdin : fopen(cmd->args[0], "rb"), *spool = NULL;
     if (in == NULL) {

@@ -33,7 +33,8 @@ static int make_folders(const char *path)
 
 static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
 {
-    const char *name = fm_cmd_value(cmd, "name", 0), *role = fm_cmd_value(cmd, "role", 0), *settle = fm_cmd_value(cmd, "auto-settle", 0);
+    const char *name = fm_cmd_value(cmd, "name", 0), *role = fm_cmd_value(cmd, "role", 0),
+               *settle = fm_cmd_value(cmd, "auto-settle", 0);
     const char *listen = fm_cmd_value(cmd, "listen", 0), *http = fm_cmd_value(cmd, "http", 0), *peer;
     char endpoint[128];
     int known = role != NULL ? fm_role_from(fm_span_str(role)) : 0;
@@ -51,7 +52,8 @@ static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
         snprintf(config->peers[config->peer_count++], sizeof config->peers[0], "%s", peer);
     if (fm_endpoint_parse(endpoint, config->listen) != FM_OK || fm_endpoint_parse(endpoint, config->http) != FM_OK ||
         (settle != NULL && strcmp(settle, "disjoint") != 0 && strcmp(settle, "never") != 0)) {
-        fm_say_error(cmd, "usage", "--listen and --http want ADDRESS:PORT with a literal address; --auto-settle wants never or disjoint",
+        fm_say_error(cmd, "usage",
+                     "--listen and --http want ADDRESS:PORT with a literal address; --auto-settle wants never or disjoint",
                      NULL, "fieldmesh init … --listen 0.0.0.0:7717");
         return false;
     }
@@ -72,9 +74,15 @@ static int birth_set(struct fm_cmd *cmd, struct fm_identity *id, struct fm_buf *
     if (rc == FM_OK) {
         struct fm_grant *g = &act->grant;
         act->kind = FM_ACT_GRANT;
-        *g = (struct fm_grant){.author = id->device.author_public, .transport = id->device.transport_public, .box = id->device.box_public,
-                               .name = fm_span_str(fm_cmd_value(cmd, "name", 0)), .role = FM_ROLE_COORDINATOR, .epoch_first = 1,
-                               .epoch_last = UINT32_MAX, .serial = 1, .key_count = 1};
+        *g = (struct fm_grant){.author = id->device.author_public,
+                               .transport = id->device.transport_public,
+                               .box = id->device.box_public,
+                               .name = fm_span_str(fm_cmd_value(cmd, "name", 0)),
+                               .role = FM_ROLE_COORDINATOR,
+                               .epoch_first = 1,
+                               .epoch_last = UINT32_MAX,
+                               .serial = 1,
+                               .key_count = 1};
         fm_crypto_random(data_key.b, sizeof data_key.b);
         fm_data_key_id_of(&g->keys[0].id, &crypto, &data_key);
         rc = crypto.box(crypto.ctx, g->keys[0].sealed, &data_key, &g->box);
@@ -84,7 +92,8 @@ static int birth_set(struct fm_cmd *cmd, struct fm_identity *id, struct fm_buf *
         g->bytes = fm_buf_span(&bytes);
     }
     if (rc == FM_OK) {
-        const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_GRANT), fm_span(id->mesh.b, sizeof id->mesh.b), fm_buf_span(&bytes)};
+        const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_GRANT), fm_span(id->mesh.b, sizeof id->mesh.b),
+                                        fm_buf_span(&bytes)};
         const struct fm_act *acts[] = {act};
         crypto.hash(crypto.ctx, id->grant.b, sizeof id->grant.b, parts, 3);
         rc = fm_root_sign(set, id, &cmd->paths, &crypto, acts, 1, (uint64_t)time(NULL) * 1000);
@@ -109,22 +118,29 @@ static int give_birth(struct fm_cmd *cmd, struct fm_identity *id, bool auto_sett
         return fm_say_fm_error(cmd, "init", rc);
     }
     json_t *answer = NULL;
-    int code = fm_cmd_call(cmd, json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "op", "join", "mesh", fm_json_hex(fm_span(id->mesh.b, sizeof id->mesh.b)), "root",
-                                          fm_json_hex(fm_span(id->root.b, sizeof id->root.b)), "grant", fm_json_hex(fm_span(id->grant.b, sizeof id->grant.b)), "sets",
-                                          fm_json_hex(fm_span(set.data, set.len))), &answer);
+    int code = fm_cmd_call(
+        cmd,
+        json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "op", "join", "mesh", fm_json_hex(fm_span(id->mesh.b, sizeof id->mesh.b)),
+                  "root", fm_json_hex(fm_span(id->root.b, sizeof id->root.b)), "grant",
+                  fm_json_hex(fm_span(id->grant.b, sizeof id->grant.b)), "sets", fm_json_hex(fm_span(set.data, set.len))),
+        &answer);
     fm_buf_fini(&set);
     if (code != FM_EXIT_DONE)
         return code;
     json_decref(answer);
-    code = fm_cmd_call(cmd, json_pack("{s:s, s:[{s:s, s:s, s:i, s:{s:s, s:o}}]}", "op", "submit", "changes", "type", "policy", "action", "create",
-                                      "versionNumber", 1, "data", "autoSettle", auto_settle ? "disjoint" : "never", "autoSettleNode",
-                                      fm_json_hex(fm_span(id->device.author_public.b, FM_KEY_BYTES))), &answer);
+    code = fm_cmd_call(cmd,
+                       json_pack("{s:s, s:[{s:s, s:s, s:i, s:{s:s, s:o}}]}", "op", "submit", "changes", "type", "policy",
+                                 "action", "create", "versionNumber", 1, "data", "autoSettle",
+                                 auto_settle ? "disjoint" : "never", "autoSettleNode",
+                                 fm_json_hex(fm_span(id->device.author_public.b, FM_KEY_BYTES))),
+                       &answer);
     if (code != FM_EXIT_DONE)
         return code;
     const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
     const char *status = json_string_value(json_object_get(result, "status"));
     if (status == NULL || strcmp(status, "success") != 0)
-        code = fm_say_error(cmd, "failed", json_string_value(json_object_get(result, "message")), "the policy record could not be written", NULL);
+        code = fm_say_error(cmd, "failed", json_string_value(json_object_get(result, "message")),
+                            "the policy record could not be written", NULL);
     json_decref(answer);
     return code;
 }
@@ -134,18 +150,19 @@ static void say_made(struct fm_cmd *cmd, const struct fm_config *config, const s
     char print[FM_FINGERPRINT_CHARS];
     fm_fingerprint(print, &id->device.author_public);
     if (cmd->json) {
-        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", config->name, "role", config->role, "id", print, "data", cmd->paths.data,
-                                "config", cmd->paths.config);
+        json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", config->name, "role", config->role, "id", print, "data",
+                                cmd->paths.data, "config", cmd->paths.config);
         if (id->has_mesh)
             json_object_set_new(out, "mesh", fm_json_hex(fm_span(id->mesh.b, sizeof id->mesh.b)));
         fm_say_json(out);
         json_decref(out);
         return;
     }
-    printf("Made a new node.\n  name     %s\n  role     %s\n  id       %s\n  config   %s\n  store    %s\n", config->name, config->role, print,
-           cmd->paths.config, cmd->paths.store);
+    printf("Made a new node.\n  name     %s\n  role     %s\n  id       %s\n  config   %s\n  store    %s\n", config->name,
+           config->role, print, cmd->paths.config, cmd->paths.store);
     if (id->has_root_secret)
-        printf("  root     %s/root.seed and root.tip: this mesh's highest key.\n           Copy both to two sticks now, then delete them here.\n",
+        printf("  root     %s/root.seed and root.tip: this mesh's highest key.\n           Copy both to two sticks now, "
+               "then delete them here.\n",
                cmd->paths.keys);
     if (cmd->quiet)
         return;
@@ -207,8 +224,8 @@ int fm_cmd_paths(struct fm_cmd *cmd)
         return fm_say_fm_error(cmd, "paths", rc);
     char print[FM_FINGERPRINT_CHARS];
     fm_fingerprint(print, &id.device.author_public);
-    json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "data", cmd->paths.data, "config", cmd->paths.config, "keys", cmd->paths.keys,
-                            "store", cmd->paths.store, "socket", cmd->paths.socket, "id", print);
+    json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "data", cmd->paths.data, "config", cmd->paths.config, "keys",
+                            cmd->paths.keys, "store", cmd->paths.store, "socket", cmd->paths.socket, "id", print);
     struct fm_buf run;
     fm_buf_init(&run, 65536);
     if (fm_file_read(cmd->paths.run, &run, 65536) == FM_OK) {
@@ -229,7 +246,10 @@ int fm_cmd_paths(struct fm_cmd *cmd)
             if (json_is_string(value))
                 printf("%-8s %s\n", key, json_string_value(value));
             else
-                printf("%-8s %s\n", key, json_string_value(json_object_get(value, "nodes")) != NULL ? json_string_value(json_object_get(value, "nodes")) : "");
+                printf("%-8s %s\n", key,
+                       json_string_value(json_object_get(value, "nodes")) != NULL
+                           ? json_string_value(json_object_get(value, "nodes"))
+                           : "");
         }
     }
     json_decref(out);

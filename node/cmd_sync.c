@@ -18,7 +18,8 @@ static void on_signal(int number)
 /* The peers this sync is about: all, or the one named. */
 static bool is_meant(const json_t *peer, const char *name)
 {
-    return name == NULL || strcmp(fm_json_str(peer, "name"), name) == 0 || (strlen(name) >= 4 && strncmp(fm_json_str(peer, "fingerprint"), name, strlen(name)) == 0);
+    return name == NULL || strcmp(fm_json_str(peer, "name"), name) == 0 ||
+           (strlen(name) >= 4 && strncmp(fm_json_str(peer, "fingerprint"), name, strlen(name)) == 0);
 }
 
 struct sum {
@@ -39,7 +40,8 @@ static struct sum sum_up(const json_t *answer, const char *name)
         s.meant++;
         s.got += (uint64_t)fm_json_int(p, "changesReceived");
         s.gave += (uint64_t)fm_json_int(p, "changesSent");
-        s.total += (uint64_t)(fm_json_int(p, "changesReceived") + fm_json_int(p, "changesSent") + fm_json_int(p, "changesToReceive") + fm_json_int(p, "changesToSend"));
+        s.total += (uint64_t)(fm_json_int(p, "changesReceived") + fm_json_int(p, "changesSent") +
+                              fm_json_int(p, "changesToReceive") + fm_json_int(p, "changesToSend"));
         s.rounds += (uint64_t)fm_json_int(p, "rounds");
         s.done += json_is_true(json_object_get(p, "connected")) && strcmp(fm_json_str(p, "phase"), "in step") == 0;
         if (fm_json_str(p, "lastError")[0] != '\0')
@@ -51,13 +53,15 @@ static struct sum sum_up(const json_t *answer, const char *name)
 static void say_done(struct fm_cmd *cmd, const struct sum *s, const char *name, uint64_t ms)
 {
     if (cmd->json) {
-        json_t *out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "type", "summary", "peer", name != NULL ? name : "", "got", (json_int_t)s->got, "gave",
-                                (json_int_t)s->gave, "milliseconds", (json_int_t)ms, "inStep", s->meant > 0 && s->done == s->meant);
+        json_t *out = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "type", "summary", "peer", name != NULL ? name : "", "got",
+                                (json_int_t)s->got, "gave", (json_int_t)s->gave, "milliseconds", (json_int_t)ms, "inStep",
+                                s->meant > 0 && s->done == s->meant);
         fm_say_json(out);
         json_decref(out);
     } else {
-        printf("%-22s got %llu, gave %llu   %s in %llu.%03llu s\n", name != NULL ? name : "all peers", (unsigned long long)s->got,
-               (unsigned long long)s->gave, s->done == s->meant ? "in step" : "stopped", (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
+        printf("%-22s got %llu, gave %llu   %s in %llu.%03llu s\n", name != NULL ? name : "all peers",
+               (unsigned long long)s->got, (unsigned long long)s->gave, s->done == s->meant ? "in step" : "stopped",
+               (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
     }
 }
 
@@ -112,8 +116,8 @@ static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
     }
     if (s.done != s.meant || s.meant == 0) {
         char what[200];
-        snprintf(what, sizeof what, "%.60s is not in step after %llu s%s%.60s", name != NULL ? name : "a peer", (unsigned long long)(timeout_ms / 1000),
-                 s.error[0] != '\0' ? ": " : "", s.error);
+        snprintf(what, sizeof what, "%.60s is not in step after %llu s%s%.60s", name != NULL ? name : "a peer",
+                 (unsigned long long)(timeout_ms / 1000), s.error[0] != '\0' ? ": " : "", s.error);
         return fm_say_error(cmd, s.error[0] != '\0' ? s.error : "peer-unreachable", what, NULL, "fieldmesh peers");
     }
     return FM_EXIT_DONE;

@@ -49,7 +49,8 @@ static void key_text(const struct row *row, char out[33])
 
 static bool offline_id(const struct row *row, const json_t *record, char out[FM_OFFLINE_ID_BYTES_MAX + 1])
 {
-    const char *form = json_string_value(json_object_get(record, "offlineId")), *at = form != NULL ? strstr(form, "{key}") : NULL;
+    const char *form = json_string_value(json_object_get(record, "offlineId")),
+               *at = form != NULL ? strstr(form, "{key}") : NULL;
     char key[33];
     if (at == NULL || strlen(form) - 5 + 32 > FM_OFFLINE_ID_BYTES_MAX)
         return false;
@@ -102,7 +103,7 @@ static json_t *cell_value(const struct row *row, const json_t *field, const char
     else if (strcmp(as, "boolean") == 0)
         out = strcmp(cell, "true") == 0 || strcmp(cell, "yes") == 0 || strcmp(cell, "1") == 0   ? json_true()
               : strcmp(cell, "false") == 0 || strcmp(cell, "no") == 0 || strcmp(cell, "0") == 0 ? json_false()
-                                                                                               : NULL;
+                                                                                                : NULL;
     return out;
 }
 
@@ -140,8 +141,8 @@ static json_t *id_of(const struct row *row, const char *type)
 
 static bool is_field(const json_t *spec)
 {
-    return json_object_get(spec, "column") != NULL || json_object_get(spec, "value") != NULL || json_object_get(spec, "sum") != NULL ||
-           json_object_get(spec, "idOf") != NULL;
+    return json_object_get(spec, "column") != NULL || json_object_get(spec, "value") != NULL ||
+           json_object_get(spec, "sum") != NULL || json_object_get(spec, "idOf") != NULL;
 }
 
 static json_t *fields(const struct row *row, const json_t *specs, int depth)
@@ -164,8 +165,10 @@ static json_t *fields(const struct row *row, const json_t *specs, int depth)
             value = id_of(row, json_string_value(json_object_get(spec, "idOf")));
         if (value == NULL) {
             if (row->why[0] == '\0')
-                snprintf(row->why, row->why_len, "line %zu: %s: column %s does not give a value of the form asked for (\"%.40s\")", row->csv->line, name,
-                         column != NULL ? column : "-", column != NULL && fm_csv_cell(row->csv, column) != NULL ? fm_csv_cell(row->csv, column) : "");
+                snprintf(row->why, row->why_len,
+                         "line %zu: %s: column %s does not give a value of the form asked for (\"%.40s\")", row->csv->line,
+                         name, column != NULL ? column : "-",
+                         column != NULL && fm_csv_cell(row->csv, column) != NULL ? fm_csv_cell(row->csv, column) : "");
             json_decref(out);
             return NULL;
         }
@@ -177,8 +180,8 @@ static json_t *fields(const struct row *row, const json_t *specs, int depth)
     return out;
 }
 
-json_t *fm_map_record(const json_t *map, size_t i, const struct fm_csv *csv, const struct fm_crypto *crypto, const struct fm_mesh_id *mesh,
-                      char *why, size_t why_len)
+json_t *fm_map_record(const json_t *map, size_t i, const struct fm_csv *csv, const struct fm_crypto *crypto,
+                      const struct fm_mesh_id *mesh, char *why, size_t why_len)
 {
     struct row row = {map, csv, crypto, mesh, why, why_len};
     const json_t *record = json_array_get(json_object_get(map, "records"), i);
@@ -215,7 +218,8 @@ static const char *missing_column(const json_t *specs, const struct fm_csv *tabl
             if (!found)
                 return json_string_value(column);
         }
-        const char *inner = !is_field(spec) && json_is_object(spec) && depth < 8 ? missing_column(spec, table, depth + 1) : NULL;
+        const char *inner =
+            !is_field(spec) && json_is_object(spec) && depth < 8 ? missing_column(spec, table, depth + 1) : NULL;
         if (inner != NULL)
             return inner;
     }
@@ -245,7 +249,8 @@ int fm_map_check(const json_t *map, const struct fm_csv *table, char *why, size_
     for (size_t i = 0; i < json_array_size(key); i++) {
         bool found = false;
         for (size_t k = 0; k < table->column_count; k++)
-            found = found || (json_is_string(json_array_get(key, i)) && strcmp(table->names[k], json_string_value(json_array_get(key, i))) == 0);
+            found = found || (json_is_string(json_array_get(key, i)) &&
+                              strcmp(table->names[k], json_string_value(json_array_get(key, i))) == 0);
         if (!found) {
             snprintf(why, why_len, "key: the table has no column '%.60s'", json_string_value(json_array_get(key, i)));
             return FM_EFORMAT;

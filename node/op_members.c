@@ -13,11 +13,12 @@ static json_t *member_json(const struct fm_member *m)
     char print[FM_FINGERPRINT_CHARS];
     fm_fingerprint(print, &m->author);
     return json_pack("{s:o, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:b, s:b}", "name",
-                     json_stringn((const char *)m->name.data, m->name.len), "id", print, "role", fm_role_name(m->role), "author",
-                     fm_op_hex(m->author.b, sizeof m->author.b), "grant", fm_op_hex(m->grant.b, sizeof m->grant.b), "serial",
-                     (json_int_t)m->serial, "epochFirst", (json_int_t)m->epoch_first, "epochLast", (json_int_t)m->epoch_last,
-                     "counted", m->counted, "revoked", m->revoked, "expired", m->expired, "self", m->self, "sealed",
-                     (m->flags & FM_GRANT_SEALED) != 0, "mayInvite", (m->flags & FM_GRANT_MAY_INVITE) != 0);
+                     json_stringn((const char *)m->name.data, m->name.len), "id", print, "role", fm_role_name(m->role),
+                     "author", fm_op_hex(m->author.b, sizeof m->author.b), "grant", fm_op_hex(m->grant.b, sizeof m->grant.b),
+                     "serial", (json_int_t)m->serial, "epochFirst", (json_int_t)m->epoch_first, "epochLast",
+                     (json_int_t)m->epoch_last, "counted", m->counted, "revoked", m->revoked, "expired", m->expired, "self",
+                     m->self, "sealed", (m->flags & FM_GRANT_SEALED) != 0, "mayInvite",
+                     (m->flags & FM_GRANT_MAY_INVITE) != 0);
 }
 
 static void devices_end(struct fm_op *op)
@@ -71,8 +72,8 @@ static bool read_admission(struct fm_op *op, struct fm_grant *grant)
     uint64_t serial = 0;
     grant->role = (uint8_t)fm_role_from(fm_span_str(role));
     grant->name = fm_span_str(name);
-    if (!hex_key(op, "author", &grant->author) || !hex_key(op, "transport", &grant->transport) || !hex_key(op, "box", &grant->box) ||
-        grant->name.len == 0 || grant->name.len > FM_NAME_BYTES_MAX) {
+    if (!hex_key(op, "author", &grant->author) || !hex_key(op, "transport", &grant->transport) ||
+        !hex_key(op, "box", &grant->box) || grant->name.len == 0 || grant->name.len > FM_NAME_BYTES_MAX) {
         fm_op_fail(op, "usage", "admit wants what a request file holds", "fieldmesh admit FILE --role camp --out GRANT");
     } else if (grant->role != FM_ROLE_CAMP && grant->role != FM_ROLE_RELAY && grant->role != FM_ROLE_COORDINATOR) {
         fm_op_fail(op, "usage", "role: want camp, relay or coordinator", NULL);
@@ -138,7 +139,8 @@ static int admit_begin(struct fm_op *op)
         rc = fm_grant_encode(&bytes, grant);
     if (rc == FM_OK) {
         grant->bytes = fm_buf_span(&bytes);
-        const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_GRANT), fm_span(op->n->identity.mesh.b, FM_MESH_ID_BYTES), grant->bytes};
+        const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_GRANT), fm_span(op->n->identity.mesh.b, FM_MESH_ID_BYTES),
+                                        grant->bytes};
         op->n->crypto.hash(op->n->crypto.ctx, grant->id.b, sizeof grant->id.b, parts, 3);
         rc = grant->role == FM_ROLE_COORDINATOR
                  ? act_as_root(op, act, op->ticket_first)
@@ -209,13 +211,15 @@ static bool take_identity(struct fm_op *op)
     struct fm_mesh_id mesh;
     struct fm_key root;
     struct fm_grant_id grant;
-    if (!hex_key(op, "root", &root) || fm_hex_parse(mesh.b, sizeof mesh.b, fm_op_span(json_object_get(op->request, "mesh"))) != FM_OK ||
+    if (!hex_key(op, "root", &root) ||
+        fm_hex_parse(mesh.b, sizeof mesh.b, fm_op_span(json_object_get(op->request, "mesh"))) != FM_OK ||
         fm_hex_parse(grant.b, sizeof grant.b, fm_op_span(json_object_get(op->request, "grant"))) != FM_OK) {
         fm_op_fail(op, "usage", "join wants what a grant file holds", "fieldmesh join GRANT");
         return false;
     }
     if (id->has_mesh && !fm_id_eq(&id->mesh, &mesh)) {
-        fm_op_fail(op, "foreign-mesh", "this grant is of another mesh than this node's", "make another node: fieldmesh --data DIR init");
+        fm_op_fail(op, "foreign-mesh", "this grant is of another mesh than this node's",
+                   "make another node: fieldmesh --data DIR init");
         return false;
     }
     id->has_mesh = true;
@@ -239,7 +243,9 @@ static int take_sets(struct fm_op *op, const json_t *sets)
         rc = fm_buf_reserve(&bytes, text.len / 2 + 1);
         if (rc == FM_OK && fm_hex_parse(bytes.data, text.len / 2, text) == FM_OK) {
             bytes.len = text.len / 2;
-            rc = fm_node_event(op->n, &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = op->ticket_first + i, .bytes = fm_buf_span(&bytes)});
+            rc = fm_node_event(
+                op->n,
+                &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = op->ticket_first + i, .bytes = fm_buf_span(&bytes)});
         }
     }
     if (rc == FM_OK)
@@ -372,7 +378,8 @@ static int adopt_begin(struct fm_op *op)
             after = page[i].arrival;
             for (size_t k = 0; k < json_array_size(sets) && act->adopt_count < FM_ADOPT_SETS_MAX; k++) {
                 struct fm_set_id id;
-                if (fm_hex_parse(id.b, sizeof id.b, fm_op_span(json_array_get(sets, k))) == FM_OK && fm_id_eq(&id, &page[i].id))
+                if (fm_hex_parse(id.b, sizeof id.b, fm_op_span(json_array_get(sets, k))) == FM_OK &&
+                    fm_id_eq(&id, &page[i].id))
                     act->adopts[act->adopt_count++] =
                         (struct fm_adopted){.stream = page[i].stream, .sequence = page[i].sequence, .set = id};
             }
@@ -400,7 +407,11 @@ static void taken_end(struct fm_op *op)
 }
 
 const struct fm_op_kind fm_op_member_kinds[] = {
-    {"devices", NULL, devices_end}, {"admit", admit_begin, admit_end}, {"join", NULL, join_end},
-    {"revoke", revoke_begin, revoke_end}, {"adopt", adopt_begin, taken_end}, {"epoch", epoch_begin, taken_end},
+    {"devices", NULL, devices_end},
+    {"admit", admit_begin, admit_end},
+    {"join", NULL, join_end},
+    {"revoke", revoke_begin, revoke_end},
+    {"adopt", adopt_begin, taken_end},
+    {"epoch", epoch_begin, taken_end},
     {NULL, NULL, NULL},
 };

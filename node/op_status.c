@@ -22,11 +22,13 @@ static int count_flagged(struct fm_op *op, uint64_t *missing)
             struct fm_version v;
             struct fm_span document, actor, text;
             after = heads[i].record;
-            if (!heads[i].shown || heads[i].deleted || port->version_get(port->ctx, &heads[i].winner, &op->arena, &v) != FM_OK ||
+            if (!heads[i].shown || heads[i].deleted ||
+                port->version_get(port->ctx, &heads[i].winner, &op->arena, &v) != FM_OK ||
                 fm_repl_document(op->n->repl, &v, &document, &actor) != FM_OK ||
                 fm_doc_str(document, "assessmentId", &text) != FM_OK || fm_uuid_parse(&assessment, text) != FM_OK)
                 continue;
-            *missing += port->head(port->ctx, FM_KIND_ASSESSMENT, &assessment, &op->arena, &parent) != FM_OK || !parent.shown;
+            *missing +=
+                port->head(port->ctx, FM_KIND_ASSESSMENT, &assessment, &op->arena, &parent) != FM_OK || !parent.shown;
         }
     }
     free(heads);
@@ -52,9 +54,10 @@ static void put_aside(struct fm_op *op)
             char print[FM_FINGERPRINT_CHARS];
             after = page[i].arrival;
             fm_fingerprint(print, &page[i].stream.author);
-            json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:s, s:i}", "set", fm_op_hex(page[i].id.b, FM_SET_ID_BYTES), "author",
-                                                  print, "verdict", fm_verdict_name(page[i].verdict), "why", fm_why_text(page[i].why),
-                                                  "changes", (int)page[i].change_count));
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:s, s:s, s:s, s:i}", "set", fm_op_hex(page[i].id.b, FM_SET_ID_BYTES),
+                                            "author", print, "verdict", fm_verdict_name(page[i].verdict), "why",
+                                            fm_why_text(page[i].why), "changes", (int)page[i].change_count));
         }
     json_object_set_new(op->answer, "aside", list);
 }
@@ -67,7 +70,8 @@ static void notice(json_t *list, const char *id, const char *command, uint64_t c
         snprintf(text, sizeof text, "%llu %s", (unsigned long long)count, rest);
     else
         snprintf(text, sizeof text, "%s", rest);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "id", id, "level", "warn", "text", text, "command", command));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:s, s:s}", "id", id, "level", "warn", "text", text, "command", command));
 }
 
 static void put_notices(struct fm_op *op, const struct fm_store_counts *c)
@@ -75,11 +79,13 @@ static void put_notices(struct fm_op *op, const struct fm_store_counts *c)
     json_t *list = json_array();
     uint64_t aside = c->quarantined_sets + c->void_sets + c->unreadable_sets;
     if (fm_repl_role(op->n->repl) == FM_ROLE_NONE)
-        notice(list, "not-joined", "fieldmesh join --request FILE", 0, "this node is not joined yet: nothing can be recorded");
+        notice(list, "not-joined", "fieldmesh join --request FILE", 0,
+               "this node is not joined yet: nothing can be recorded");
     if (c->open > 0)
         notice(list, "conflicts", "fieldmesh conflicts", c->open, "conflicts wait for a coordinator");
     if (aside > 0)
-        notice(list, "aside", "fieldmesh status --json", aside, "change sets were put aside; nothing of them is shown as current");
+        notice(list, "aside", "fieldmesh status --json", aside,
+               "change sets were put aside; nothing of them is shown as current");
     json_object_set_new(op->answer, "notices", list);
 }
 
@@ -111,12 +117,28 @@ static void status_end(struct fm_op *op)
     json_object_set_new(op->answer, "running", json_boolean(op->rt != NULL));
     json_object_set_new(op->answer, "version", json_string(FM_PROGRAM_VERSION));
     json_object_set_new(op->answer, "epoch", json_integer((json_int_t)fm_repl_epoch(op->n->repl)));
-    const struct { const char *name; uint64_t value; } numbers[] = {
-        {"records", c.records}, {"assessments", c.by_kind[FM_KIND_ASSESSMENT]}, {"responses", c.by_kind[FM_KIND_RESPONSE]},
-        {"entities", c.by_kind[FM_KIND_ENTITY]}, {"recorded", recorded}, {"atHub", at_hub}, {"waiting", c.waiting + missing},
-        {"quarantined", c.quarantined_sets}, {"void", c.void_sets + c.void_versions}, {"unreadable", c.unreadable_sets},
-        {"conflictsOpen", c.open}, {"conflictsReplaced", c.replaced}, {"conflictsSettled", c.settled}, {"sets", c.sets}, {"versions", c.versions},
-        {"storeBytes", c.map_used_bytes}, {"mapBytes", c.map_bytes}, {"startedAt", op->n->started_ms},
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"records", c.records},
+        {"assessments", c.by_kind[FM_KIND_ASSESSMENT]},
+        {"responses", c.by_kind[FM_KIND_RESPONSE]},
+        {"entities", c.by_kind[FM_KIND_ENTITY]},
+        {"recorded", recorded},
+        {"atHub", at_hub},
+        {"waiting", c.waiting + missing},
+        {"quarantined", c.quarantined_sets},
+        {"void", c.void_sets + c.void_versions},
+        {"unreadable", c.unreadable_sets},
+        {"conflictsOpen", c.open},
+        {"conflictsReplaced", c.replaced},
+        {"conflictsSettled", c.settled},
+        {"sets", c.sets},
+        {"versions", c.versions},
+        {"storeBytes", c.map_used_bytes},
+        {"mapBytes", c.map_bytes},
+        {"startedAt", op->n->started_ms},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(op->answer, numbers[i].name, json_integer((json_int_t)numbers[i].value));
@@ -140,7 +162,8 @@ static void digest_end(struct fm_op *op)
     struct fm_digest sets, state;
     int rc = fm_repl_digest(op->n->repl, &sets, &state);
     if (rc == FM_EBUSY) {
-        fm_op_fail(op, "folding", "records are still being judged again after a change of membership", "ask again in a moment");
+        fm_op_fail(op, "folding", "records are still being judged again after a change of membership",
+                   "ask again in a moment");
         return;
     }
     if (rc != FM_OK) {
@@ -166,7 +189,8 @@ static void sync_end(struct fm_op *op)
         return;
     int rc = fm_runtime_sync(op->rt, peer);
     if (rc == FM_ENOTFOUND)
-        fm_op_fail(op, "peer-unknown", "no peer of this name is configured or connected", "fieldmesh sync NODE@ADDRESS:PORT");
+        fm_op_fail(op, "peer-unknown", "no peer of this name is configured or connected",
+                   "fieldmesh sync NODE@ADDRESS:PORT");
     else if (rc != FM_OK)
         fm_op_fail_error(op, rc);
     else
@@ -211,7 +235,7 @@ static void stop_end(struct fm_op *op)
 }
 
 const struct fm_op_kind fm_op_status_kinds[] = {
-    {"status", NULL, status_end}, {"peers", NULL, peers_end}, {"digest", NULL, digest_end}, {"sync", NULL, sync_end},
-    {"connect", NULL, connect_end}, {"disconnect", NULL, disconnect_end}, {"backup", NULL, backup_end}, {"stop", NULL, stop_end},
-    {NULL, NULL, NULL},
+    {"status", NULL, status_end}, {"peers", NULL, peers_end},     {"digest", NULL, digest_end},
+    {"sync", NULL, sync_end},     {"connect", NULL, connect_end}, {"disconnect", NULL, disconnect_end},
+    {"backup", NULL, backup_end}, {"stop", NULL, stop_end},       {NULL, NULL, NULL},
 };

@@ -7,8 +7,8 @@
 static json_t *unreadable(const json_t *change, const char *why)
 {
     const char *offline_id = json_string_value(json_object_get(change, "offlineId"));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "offlineId", offline_id != NULL ? offline_id : "", "serverId", "", "status",
-                     "failed", "code", "bad-change", "message", why);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "offlineId", offline_id != NULL ? offline_id : "", "serverId", "",
+                     "status", "failed", "code", "bad-change", "message", why);
 }
 
 static bool optional_number(const json_t *change, const char *key, bool *has, int64_t *out, char *why, size_t why_len)
@@ -39,7 +39,8 @@ static bool read_change(struct fm_submission *out, struct fm_buf *doc, const jso
         snprintf(why, why_len, "offlineId: want a text");
     else if (!json_is_object(data))
         snprintf(why, why_len, "data: want an object");
-    else if (base != NULL && !json_is_null(base) && fm_hex_parse(out->base_id.b, sizeof out->base_id.b, fm_op_span(base)) != FM_OK)
+    else if (base != NULL && !json_is_null(base) &&
+             fm_hex_parse(out->base_id.b, sizeof out->base_id.b, fm_op_span(base)) != FM_OK)
         snprintf(why, why_len, "baseVersionId: want a versionId as pull gives it out");
     else if (optional_number(change, "versionNumber", &out->has_version, &out->version, why, why_len) &&
              optional_number(change, "baseVersion", &out->has_base_number, &out->base_number, why, why_len)) {
@@ -91,15 +92,16 @@ static void results_end(struct fm_op *op)
 
 static enum fm_strategy strategy_of(const char *name)
 {
-    return name == NULL                              ? 0
-           : strcmp(name, "last_write_wins") == 0    ? FM_TAKE_WINNER
-           : strcmp(name, "manual") == 0             ? FM_TAKE_DATA
-           : strcmp(name, "merge") == 0              ? FM_MERGE
-                                                     : 0;
+    return name == NULL                           ? 0
+           : strcmp(name, "last_write_wins") == 0 ? FM_TAKE_WINNER
+           : strcmp(name, "manual") == 0          ? FM_TAKE_DATA
+           : strcmp(name, "merge") == 0           ? FM_MERGE
+                                                  : 0;
 }
 
 /* One resolution: {conflict, strategy, data?, reason?} or {conflict, undo: true, reason?}. False: slot says why not. */
-static bool read_resolution(struct fm_op *op, struct fm_resolution *out, struct fm_buf *doc, const json_t *item, json_t **slot)
+static bool read_resolution(struct fm_op *op, struct fm_resolution *out, struct fm_buf *doc, const json_t *item,
+                            json_t **slot)
 {
     char why[200] = "";
     const json_t *data = json_object_get(item, "data");

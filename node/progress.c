@@ -30,11 +30,11 @@ static void draw(const struct fm_progress *p, uint64_t done, uint64_t total, uin
         snprintf(left, sizeof left, "%lld:%02lld left", (long long)(left_s / 60), (long long)(left_s % 60));
     if (total > 0)
         fprintf(stderr, "%s%-22s [%s] %3llu %%  %llu / %llu  %llu/s  %s%s", p->terminal ? "\r" : "", p->name, bar,
-                (unsigned long long)(100 * done / total), (unsigned long long)done, (unsigned long long)total, (unsigned long long)rate, left,
-                p->terminal ? "   " : "\n");
+                (unsigned long long)(100 * done / total), (unsigned long long)done, (unsigned long long)total,
+                (unsigned long long)rate, left, p->terminal ? "   " : "\n");
     else
-        fprintf(stderr, "%s%-22s %llu  %llu/s%s", p->terminal ? "\r" : "", p->name, (unsigned long long)done, (unsigned long long)rate,
-                p->terminal ? "   " : "\n");
+        fprintf(stderr, "%s%-22s %llu  %llu/s%s", p->terminal ? "\r" : "", p->name, (unsigned long long)done,
+                (unsigned long long)rate, p->terminal ? "   " : "\n");
 }
 
 void fm_progress_at(struct fm_progress *p, uint64_t done, uint64_t total)
@@ -47,8 +47,9 @@ void fm_progress_at(struct fm_progress *p, uint64_t done, uint64_t total)
     uint64_t rate = spent > 0 ? done * 1000 / spent : 0;
     int64_t left = spent > 3000 && rate > 0 && total >= done ? (int64_t)((total - done) / rate) : -1;
     if (p->cmd->json) {
-        json_t *line = json_pack("{s:s, s:s, s:I, s:I, s:o}", "type", "progress", "what", p->name, "records_done", (json_int_t)done, "records_total",
-                                 (json_int_t)total, "seconds_left", left >= 0 ? json_integer(left) : json_null());
+        json_t *line =
+            json_pack("{s:s, s:s, s:I, s:I, s:o}", "type", "progress", "what", p->name, "records_done", (json_int_t)done,
+                      "records_total", (json_int_t)total, "seconds_left", left >= 0 ? json_integer(left) : json_null());
         fm_say_json(line);
         json_decref(line);
         return;
