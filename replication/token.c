@@ -95,6 +95,14 @@ int fm_token_read(struct fm_token *out, struct fm_span in)
         return FM_EFORMAT;
     uint8_t first = in.data[0];
     size_t head = 1;
+    if (first >= 0xa0 && first < 0xc0) { /* a short text: most of what a document is made of */
+        size_t len = first & 0x1f;
+        if (len > in.len - 1)
+            return FM_EFORMAT;
+        *out = (struct fm_token){
+            .type = FM_TOKEN_STR, .minimal = true, .number = len, .text = fm_span(in.data + 1, len), .len = 1 + len};
+        return FM_OK;
+    }
     if (first >= 0xd4 && first <= 0xd8) { /* fixext 1, 2, 4, 8, 16 */
         token_text(&t, FM_TOKEN_EXT, UINT64_C(1) << (first - 0xd4));
         head = 2;
@@ -140,13 +148,39 @@ struct fm_token fm_token_of(struct fm_span packed)
     return t;
 }
 
+/* The length of a value that its first two bytes tell; 0: look closer. Looking for a field steps over all before it, so
+ * this is where a look-up spends its time. */
+static size_t plain_len(struct fm_span at)
+{
+    if (at.len == 0)
+        return 0;
+    uint8_t first = at.data[0];
+    if (first < 0x80 || first >= 0xe0 || first == 0xc0 || first == 0xc2 || first == 0xc3)
+        return 1;
+    if (first >= 0xa0 && first < 0xc0)
+        return 1 + (size_t)(first & 0x1f);
+    switch (first) {
+    case 0xcc: case 0xd0: return 2;
+    case 0xcd: case 0xd1: return 3;
+    case 0xca: case 0xce: case 0xd2: return 5;
+    case 0xcb: case 0xcf: case 0xd3: return 9;
+    case 0xd9: return at.len > 1 ? 2 + (size_t)at.data[1] : 0;
+    default: return 0;
+    }
+}
+
 size_t fm_token_value_len(struct fm_span packed)
 {
     struct fm_span at = packed;
     for (uint64_t left = 1; left > 0; left--) {
-        struct fm_token t = fm_token_of(at);
-        left += fm_token_children(&t);
-        at = fm_span(at.data + t.len, at.len - t.len);
+        size_t len = plain_len(at);
+        if (len == 0) {
+            struct fm_token t = fm_token_of(at);
+            left += fm_token_children(&t);
+            len = t.len;
+        }
+        assert(len <= at.len);
+        at = fm_span(at.data + len, at.len - len);
     }
     return packed.len - at.len;
 }

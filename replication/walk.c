@@ -146,9 +146,22 @@ static size_t utf8_len(const uint8_t *s, size_t left)
     return len;
 }
 
+/* The first of the bytes that are not plainly ASCII without NUL, looked at eight at a time: nearly all texts end here. */
+static size_t ascii_len(struct fm_span s)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
+    size_t i = 0;
+    for (uint64_t eight; s.len - i >= sizeof eight; i += sizeof eight) {
+        memcpy(&eight, s.data + i, sizeof eight);
+        if (((eight | (eight - ones)) & highs) != 0) /* a high bit, or a byte that was 0 (or above one) */
+            break;
+    }
+    return i;
+}
+
 static bool is_text(struct fm_span s)
 {
-    for (size_t i = 0; i < s.len;) {
+    for (size_t i = ascii_len(s); i < s.len;) {
         size_t len = utf8_len(s.data + i, s.len - i);
         if (len == 0)
             return false;
