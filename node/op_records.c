@@ -3,8 +3,28 @@
 
 #include "node/op.h"
 #include "node/pull.h"
+#include "node/scope.h"
+#include "replication/doc.h"
 
 #define PAGE_MAX 1000
+
+/* Rule 53: what is wrong with a response's assessment, shown to people and never an error. NULL: nothing. */
+static const char *flag_of(struct fm_op *op, const struct fm_head *head)
+{
+    const struct fm_port *port = fm_store_port(op->n->store);
+    struct fm_span document, text;
+    struct fm_record_id id;
+    struct fm_head parent;
+    if (head->kind != FM_KIND_RESPONSE || fm_scope_document(op, head->kind, &head->record, &document) != FM_OK)
+        return NULL;
+    if (fm_doc_str(document, "assessmentId", &text) != FM_OK || fm_uuid_parse(&id, text) != FM_OK ||
+        port->head(port->ctx, FM_KIND_ASSESSMENT, &id, &op->arena, &parent) != FM_OK || !parent.shown)
+        return "parent-missing";
+    if (parent.deleted)
+        return "parent-deleted";
+    bool same = head->has_entity && parent.has_entity && fm_id_eq(&head->entity, &parent.entity);
+    return same ? NULL : "entity-differs";
+}
 
 /* What a record shows, as its document with the node's own additions. */
 static json_t *record_json(struct fm_op *op, const struct fm_head *head)
@@ -22,7 +42,57 @@ static json_t *record_json(struct fm_op *op, const struct fm_head *head)
     json_object_set_new(out, "openConflicts", json_integer(head->open));
     json_object_set_new(out, "node", fm_op_author(op, &v));
     json_object_set_new(out, "document", fm_op_document(op, &v, NULL));
+    const char *flag = flag_of(op, head);
+    if (flag != NULL)
+        json_object_set_new(out, "flag", json_string(flag));
     return out;
+}
+
+/* Rule 54: the other records with its offlineId. */
+static json_t *duplicates_of(struct fm_op *op, const struct fm_head *head)
+{
+    struct fm_record_id ids[64];
+    size_t count = 0;
+    json_t *list = json_array();
+    if (fm_store_namesakes(op->n->store, head->kind, head->offline_id, ids, 64, &count) == FM_OK)
+        for (size_t i = 0; i < count; i++)
+            if (!fm_id_eq(&ids[i], &head->record))
+                json_array_append_new(list, fm_op_uuid(&ids[i]));
+    return list;
+}
+
+/* Pairs with one offlineId, in one list: {type, offlineId, id, other}; `other` is the lower, which the offlineId means. */
+static void duplicates_end(struct fm_op *op)
+{
+    enum { PAGE = 256 };
+    const struct fm_port *port = fm_store_port(op->n->store);
+    struct fm_duplicate *page = calloc(PAGE, sizeof *page), last;
+    json_t *list = json_array();
+    size_t count = PAGE;
+    int rc = page == NULL ? FM_ENOMEM : FM_OK;
+    for (bool first = true; rc == FM_OK && count == PAGE; first = false) {
+        rc = fm_store_duplicates(op->n->store, first ? NULL : &last, page, PAGE, &count);
+        for (size_t i = 0; rc == FM_OK && i < count; i++) {
+            struct fm_head head;
+            last = page[i];
+            fm_arena_reset(&op->arena);
+            rc = port->head(port->ctx, last.kind, &last.record, &op->arena, &head);
+            if (rc != FM_OK)
+                break;
+            json_t *item = json_object();
+            json_object_set_new(item, "type", json_string(fm_kind_name(last.kind)));
+            json_object_set_new(item, "offlineId", json_stringn((const char *)head.offline_id.data, head.offline_id.len));
+            json_object_set_new(item, "id", fm_op_uuid(&last.record));
+            json_object_set_new(item, "other", fm_op_uuid(&last.other));
+            json_array_append_new(list, item);
+        }
+    }
+    free(page);
+    if (rc != FM_OK)
+        fm_op_fail_error(op, rc);
+    else
+        json_object_set(op->answer, "duplicates", list);
+    json_decref(list);
 }
 
 /* One kind's heads in id order, from `after` on. */
@@ -142,6 +212,10 @@ static void show_end(struct fm_op *op)
     json_object_set_new(op->answer, "id", fm_op_uuid(&head.record));
     json_object_set_new(op->answer, "deleted", json_boolean(head.deleted));
     json_object_set(op->answer, "document", record != NULL ? json_object_get(record, "document") : json_null());
+    json_object_set_new(op->answer, "duplicates", duplicates_of(op, &head));
+    const char *flag = flag_of(op, &head);
+    if (flag != NULL)
+        json_object_set_new(op->answer, "flag", json_string(flag));
     json_object_set_new(op->answer, "versions", list);
     json_object_set_new(op->answer, "conflicts", conflicts);
     json_decref(record);
@@ -186,6 +260,7 @@ const struct fm_op_kind fm_op_record_kinds[] = {
     {"records", NULL, records_end},
     {"show", NULL, show_end},
     {"lookup", NULL, lookup_end},
+    {"duplicates", NULL, duplicates_end},
     {"pull", NULL, pull_end},
     {NULL, NULL, NULL},
 };

@@ -9,7 +9,8 @@
  *   resolve     {as, resolutions:[{conflict, strategy, data?, reason?}]}   {results:[…]}
  *   records     {type?, entity?, after?, deleted?, limit?} {records:[…]}
  *   lookup      {of:[{type, offlineId}]}                   {records:[record or null]}
- *   show        {id}                                       {document, versions, conflicts}
+ *   show        {id}                                       {document, versions, conflicts, duplicates, flag?}
+ *   duplicates  {}                                         {duplicates:[{type, offlineId, id, other}]} (rule 54)
  *   conflicts   {all?, limit?}                             {conflicts:[rule 57]}
  *   conflict    {id}                                       rule 57
  *   pull        {as, …rule 33}                             rule 34

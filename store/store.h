@@ -66,6 +66,17 @@ int fm_store_changed_last(struct fm_store *s, uint64_t *number, uint64_t *stamp)
 /* Heads of a kind in record id order, after `after` (NULL: first). */
 int fm_store_heads(struct fm_store *s, uint8_t kind, const struct fm_record_id *after, struct fm_arena *arena,
                    struct fm_head *out, size_t max, size_t *count);
+/* Shown records of this kind with this offlineId, in id order; at most max (rule 54). */
+int fm_store_namesakes(struct fm_store *s, uint8_t kind, struct fm_span offline_id, struct fm_record_id *out, size_t max,
+                       size_t *count);
+/* Records that share their offlineId with one of a lower id, `other`; after `after` (NULL: first). */
+struct fm_duplicate {
+    uint8_t kind;
+    struct fm_record_id record, other;
+    uint8_t at[41]; /* where it stands */
+};
+int fm_store_duplicates(struct fm_store *s, const struct fm_duplicate *after, struct fm_duplicate *out, size_t max,
+                        size_t *count);
 /* Conflict entries in conflict id order, after `after` (NULL: first); only open ones if open_only. */
 struct fm_conflict {
     struct fm_conflict_id id;
