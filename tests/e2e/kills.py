@@ -50,6 +50,13 @@ class Pair:
         for node in (self.hub, self.camp):
             self.site.write(node, count, SIZE, batch=16)
 
+    def stock(self, way, after):
+        """Makes sure that there is more than so many bytes to send that way."""
+        a, b = self.counts()
+        written = a['recorded'] + b['recorded']
+        held = (a if way == UP else b)['versions']
+        self.fill(max(0, int((after + MESSAGE) / self.each) - (written - held)))
+
     def counts(self):
         return [ask(n, 'status') for n in (self.hub, self.camp)]
 
@@ -61,6 +68,7 @@ class Pair:
         return until(self.level, 60)
 
     def apart(self):
+        self.proxy.cut()
         return until(lambda: not field.peer(self.hub, 'Camp')['connected'] and not field.peer(self.camp, 'Hub')['connected'], 45)
 
     def sums(self):
@@ -69,7 +77,6 @@ class Pair:
 
 def last_contact(pair, name):
     """Whatever is missing is sent once, and nothing else."""
-    pair.proxy.cut()
     pair.apart()
     before = pair.counts()
     pair.proxy.open()
@@ -96,19 +103,16 @@ def cut_points():
 
 
 def cut_links(pair):
-    pair.fill(400)
-    pair.proxy.cut()
     pair.apart()
+    pair.fill(200)
     fired, worst, lost = 0, 0, []
     for way, after in cut_points():
+        pair.stock(way, after)
         before = pair.counts()
         pair.proxy.arm(way, after, lambda p, r=fired % 3 == 0: p.cut(reset=r))
         pair.dial()
         until(lambda: pair.proxy.fired.is_set() or pair.level(), 45)
         fired += pair.proxy.fired.is_set()
-        if not pair.proxy.fired.is_set():                 # in step before: more to do for the next
-            pair.proxy.cut()
-            pair.fill(120)
         pair.apart()
         now = pair.counts()
         for x, y in zip(before, now):
@@ -123,9 +127,8 @@ def cut_links(pair):
 
 
 def freeze(pair):
-    pair.fill(150)
-    pair.proxy.cut()
     pair.apart()
+    pair.fill(150)
     pair.proxy.arm(DOWN, 150000, lambda p: p.flowing.clear() or True)
     before = pair.counts()
     pair.dial()
@@ -152,22 +155,18 @@ def kill_net(node):
 def kill_nets(pair):
     killed, lost = 0, []
     for i in range(10):
-        node = (pair.hub, pair.camp)[i % 2]
-        pair.fill(60)
-        pair.settle()
-        pair.proxy.cut()
+        node, way, after = (pair.hub, pair.camp)[i % 2], (UP, DOWN)[i // 2 % 2], 400 + 20000 * i
         pair.apart()
-        pair.fill(100)
+        pair.stock(way, after)
         before = pair.counts()
         pids = []
-        pair.proxy.arm((UP, DOWN)[i // 2 % 2], 400 + 33000 * i, lambda p: pids.append(kill_net(node)) or False)
+        pair.proxy.arm(way, after, lambda p: pids.append(kill_net(node)) or False)
         pair.dial()
         if not pair.proxy.fired.wait(30):
             continue
         back = until(lambda: (s := ask(node, 'status')['net'])['ready'] and s['pid'] != pids[0] and s, 20)
         killed += bool(back and back['restarts'] > 0)
         if i >= 2:                                        # the first ones come together by themselves
-            pair.apart()
             pair.dial()
         pair.settle()
         lost += [(i, x['versions'], y['versions']) for x, y in zip(before, pair.counts()) if y['versions'] < x['versions']]
@@ -189,12 +188,11 @@ def kill_cores(pair):
     killed, lost, again = 0, [], []
     for i in range(8):
         node = (pair.hub, pair.camp)[i % 2]
-        pair.fill(100)
-        pair.proxy.cut()
         pair.apart()
+        pair.fill(60 + 20 * i)
         passed = list(pair.proxy.passed)
         seen = before = pair.counts()
-        pair.proxy.arm((UP, DOWN)[i // 2 % 2], 700 + 41000 * i, lambda p: node.process.kill() or False)
+        pair.proxy.arm((UP, DOWN)[i // 2 % 2], 700 + 30000 * i, lambda p: node.process.kill() or False)
         pair.dial()
         while not pair.proxy.fired.is_set():              # what a status says is committed
             try:

@@ -186,6 +186,9 @@ class Run:
             self.list_records(batch, ask)
         for ask in batch.get('lookup', []):
             self.lookup(batch, ask)
+        if 'duplicates' in batch:
+            have = self.at(batch).cmd('records', '--duplicates')['duplicates']
+            need(have == batch['duplicates'], 'duplicates are %r', have)
         self.check(batch, first)
 
     # --- pull, records and lookup ---
@@ -287,6 +290,7 @@ class Run:
         need(want.get('deleted', shown['deleted']) == shown['deleted'], '%s: deleted is %r', record, shown['deleted'])
         if 'duplicates' in want:
             need(shown.get('duplicates') == want['duplicates'], '%s: duplicates %r', record, shown.get('duplicates'))
+        need(want.get('flag', shown.get('flag', '')) == shown.get('flag', ''), '%s: flag %r', record, shown.get('flag'))
         for v in counted:
             if 'version' not in want and v['state'] != 'winner' or 'version' in want and v['version'] != want['version'] or \
                v['actor'] != want.get('by', v['actor']) or v['state'] != want.get('place', v['state']):
