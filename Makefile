@@ -55,7 +55,7 @@ check: check-layers check-headers
 	@$(MAKE) --no-print-directory MODE=asan all test-programs
 	@$(MAKE) --no-print-directory MODE=release all
 	@FIELDMESH=$(CURDIR)/build/asan/fieldmesh sh tests/run.sh $(addprefix build/asan/,$(UNIT)) tests/e2e/*.sh
-check-layers: ; @sh tests/layers.sh
+check-layers: ; @sh tests/layers.sh && sh tests/rules_named.sh
 check-headers: ; @CC="$(CC)" CFLAGS="$(filter-out -MMD -MP,$(CFLAGS_all))" sh tests/headers.sh
 coverage: ; @sh tests/coverage.sh
 bench: ; @$(MAKE) --no-print-directory MODE=release all && sh tests/bench/run.sh

@@ -48,7 +48,14 @@ static json_t *record_json(struct fm_op *op, const struct fm_head *head)
     return out;
 }
 
-/* Rule 54: the other records with its offlineId. */
+static bool living(struct fm_op *op, uint8_t kind, const struct fm_record_id *id)
+{
+    const struct fm_port *port = fm_store_port(op->n->store);
+    struct fm_head head;
+    return port->head(port->ctx, kind, id, &op->arena, &head) == FM_OK && head.shown && !head.deleted;
+}
+
+/* Rule 54: the other records with its offlineId; deleting one mends it. */
 static json_t *duplicates_of(struct fm_op *op, const struct fm_head *head)
 {
     struct fm_record_id ids[64];
@@ -56,7 +63,7 @@ static json_t *duplicates_of(struct fm_op *op, const struct fm_head *head)
     json_t *list = json_array();
     if (fm_store_namesakes(op->n->store, head->kind, head->offline_id, ids, 64, &count) == FM_OK)
         for (size_t i = 0; i < count; i++)
-            if (!fm_id_eq(&ids[i], &head->record))
+            if (!fm_id_eq(&ids[i], &head->record) && living(op, head->kind, &ids[i]))
                 json_array_append_new(list, fm_op_uuid(&ids[i]));
     return list;
 }
@@ -77,8 +84,8 @@ static void duplicates_end(struct fm_op *op)
             last = page[i];
             fm_arena_reset(&op->arena);
             rc = port->head(port->ctx, last.kind, &last.record, &op->arena, &head);
-            if (rc != FM_OK)
-                break;
+            if (rc != FM_OK || head.deleted || !living(op, last.kind, &last.other))
+                continue;
             json_t *item = json_object();
             json_object_set_new(item, "type", json_string(fm_kind_name(last.kind)));
             json_object_set_new(item, "offlineId", json_stringn((const char *)head.offline_id.data, head.offline_id.len));

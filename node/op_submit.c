@@ -65,7 +65,7 @@ static int submit_begin(struct fm_op *op)
     struct fm_buf doc;
     fm_buf_init(&doc, FM_CHANGE_BYTES_MAX);
     int rc = FM_OK;
-    for (size_t i = 0; rc == FM_OK && i < op->slot_count; i++) {
+    for (size_t i = 0; rc == FM_OK && i < op->slot_count; i++) { /* rule 1: in list order, each sees those before it */
         const json_t *change = json_array_get(changes, i);
         struct fm_submission s;
         char why[200] = "";

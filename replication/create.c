@@ -23,7 +23,7 @@ static int compose(struct fm_job *job, const struct fm_record_id *id, struct fm_
         fm_draft_str(&draft, "offlineId", offline_id);
     else
         fm_draft_drop(&draft, "offlineId");
-    if (job->spec->writer != NULL)
+    if (job->spec->writer != NULL) /* rule 10: assessorId; rule 21: responderId */
         fm_draft_str(&draft, job->spec->writer, fm_actor_span(&job->actor));
     fm_draft_str(&draft, "syncStatus", fm_span_str("SYNCED"));
     fm_draft_uint(&draft, "versionNumber", job->number);

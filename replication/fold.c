@@ -298,6 +298,7 @@ int fm_version_cmp(const struct fm_version *a, const struct fm_version *b)
     return fm_folding_cmp(a, b);
 }
 
+/* rule 52: the order alone says who wins, wherever and in whatever order things came. */
 static int key_order(const void *x, const void *y)
 {
     const struct fm_version *const *a = x, *const *b = y;

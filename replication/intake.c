@@ -246,6 +246,7 @@ static int take_in(struct fm_repl *r, const struct fm_set *set, struct fm_set_me
         rc = judge_content(r, set, meta, &opened);
     if (rc != FM_OK)
         return rc;
+    /* rule 51: kept as its author signed it, whoever the actors are; documents are never rewritten */
     struct fm_row row = {.kind = kind, .meta = meta, .bytes = kind == FM_ROW_SET ? set->bytes : fm_span(NULL, 0)};
     rc = fm_emit_row(r, &row);
     if (rc == FM_OK && opened != NULL)

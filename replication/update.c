@@ -164,6 +164,7 @@ static int compose(struct fm_job *job, const struct fm_version *parent, struct f
     return rc == FM_ELIMIT ? fm_submit_too_large(&job->result) : rc;
 }
 
+/* Rules 12 to 16 for every kind; rule 23: for responses too. */
 int fm_update_run(struct fm_job *job)
 {
     const struct fm_version *parent;

@@ -14,6 +14,7 @@ static void set_status(struct fm_draft *draft, const char *status)
     fm_draft_str(draft, "verificationStatus", fm_span_str(status));
 }
 
+/* rule 31: decided here and now; the decision travels in the document and nobody decides again. */
 int fm_verify_first(struct fm_job *job, struct fm_draft *draft, struct fm_span document, bool first)
 {
     for (size_t i = 0; i < 5; i++)
