@@ -167,13 +167,14 @@ static void answer(struct fm_runtime *rt, struct turn *t)
     }
 }
 
-/* One transaction for whatever is there now, up to FM_LOOP_TURN_MS_MAX of it. */
+/* One transaction for whatever is there now, up to FM_LOOP_TURN_MS_MAX of it. A peer that has much to bring may fill a longer
+ * one while nobody waits for an answer: a commit of more records writes fewer pages for each. */
 static void turn(struct fm_runtime *rt)
 {
     struct turn t = {.open = false};
     uint64_t until_ms = rt->now_ms + FM_LOOP_TURN_MS_MAX;
     post_gone(rt, &t);
-    take_link(rt, &t, until_ms);
+    take_link(rt, &t, fm_control_ready(rt->control) ? until_ms : rt->now_ms + FM_LOOP_BACKLOG_MS_MAX);
     take_requests(rt, &t, until_ms);
     post_timers(rt, &t);
     if (t.open) {

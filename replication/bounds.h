@@ -53,6 +53,7 @@
 
 /* The shell. */
 #define FM_LOOP_TURN_MS_MAX 5u
+#define FM_LOOP_BACKLOG_MS_MAX 50u                 /* of what peers bring, while nobody waits for an answer */
 #define FM_TURN_DIRTY_BYTES_MAX (64u * 1024u * 1024u)
 #define FM_BATCH_CHANGES_MAX 100u                  /* over HTTP */
 #define FM_BATCH_BYTES_MAX (8u * 1024u * 1024u)
