@@ -7,29 +7,37 @@
 
 const struct fm_command fm_commands[] = {
     {"status", "Look", "", "one look at this node", NULL, fm_cmd_status},
-    {"init", "First steps", "--name NAME --role camp|relay|coordinator [--auto-settle never|disjoint] [--join-mesh] [--listen ADDR:PORT] [--http ADDR:PORT] [--peer NODE@ADDR:PORT]…",
+    {"init", "First steps",
+     "--name NAME --role camp|relay|coordinator [--auto-settle never|disjoint] [--join-mesh] [--listen ADDR:PORT] [--http "
+     "ADDR:PORT] [--peer NODE@ADDR:PORT]…",
      "make a new node: keys, config, store", "name= role= listen= http= peer= auto-settle= join-mesh", fm_cmd_init},
     {"run", "First steps", "", "the node in the foreground", NULL, fm_cmd_run},
     {"stop", "First steps", "", "end the running node", NULL, fm_cmd_stop},
     {"peers", "Look", "", "peers and how far they are in step", NULL, fm_cmd_peers},
     {"paths", "Look", "", "where this node keeps what, and what it listens on", NULL, fm_cmd_paths},
-    {"digest", "Look", "", "digests of the sets held and of the state: equal on nodes that are in step", NULL, fm_cmd_digest},
+    {"digest", "Look", "", "digests of the sets held and of the state: equal on nodes that are in step", NULL,
+     fm_cmd_digest},
     {"join", "People", "--request FILE | GRANT", "ask to join a mesh, or take in the grant", "request=", fm_cmd_join},
-    {"admit", "People", "FILE --role camp|relay|coordinator [--sealed] [--may-invite] --out GRANT", "let a device in (coordinator)",
-     "role= sealed may-invite out=", fm_cmd_admit},
+    {"admit", "People", "FILE --role camp|relay|coordinator [--sealed] [--may-invite] --out GRANT",
+     "let a device in (coordinator)", "role= sealed may-invite out=", fm_cmd_admit},
     {"devices", "People", "", "devices of the mesh", NULL, fm_cmd_devices},
-    {"revoke", "People", "DEVICE", "cut a device off; what it wrote until now stays (coordinator)", "dry-run", fm_cmd_revoke},
+    {"revoke", "People", "DEVICE", "cut a device off; what it wrote until now stays (coordinator)", "dry-run",
+     fm_cmd_revoke},
     {"adopt", "People", "SET…", "let sets count that a revocation had put aside (coordinator)", NULL, fm_cmd_adopt},
     {"people", "People", "", "people and their roles", NULL, fm_cmd_people},
     {"people add", "People", "NAME --role R… [--id ID]", "add a person (coordinator)", "role= id=", fm_cmd_people_add},
-    {"people assign", "People", "PERSON --entity ENTITY --role R", "assign a person to an entity (coordinator)", "entity= role= off",
-     fm_cmd_people_assign},
-    {"records", "Data", "[--type T] [--entity ID] [--deleted] [--limit N]", "list records", "type= entity= deleted limit=", fm_cmd_records},
+    {"people assign", "People", "PERSON --entity ENTITY --role R", "assign a person to an entity (coordinator)",
+     "entity= role= off", fm_cmd_people_assign},
+    {"records", "Data", "[--type T] [--entity ID] [--deleted] [--limit N] [--duplicates]", "list records",
+     "type= entity= deleted limit= duplicates", fm_cmd_records},
     {"show", "Data", "ID", "a record with its versions and conflicts", NULL, fm_cmd_show},
-    {"pull", "Data", "[--as USER] [--cursor C] [--since TIME] [--limit N]", "what a person's tablet would get", "as= cursor= since= limit=", fm_cmd_pull},
-    {"put", "Data", "FILE|- [--as USER]", "submit changes: a JSON list, {changes: […]}, or one change a line", "as= batch=", fm_cmd_put},
+    {"pull", "Data", "[--as USER] [--cursor C] [--since TIME] [--limit N]", "what a person's tablet would get",
+     "as= cursor= since= limit=", fm_cmd_pull},
+    {"put", "Data", "FILE|- [--as USER]", "submit changes: a JSON list, {changes: […]}, or one change a line",
+     "as= batch=", fm_cmd_put},
     {"import csv", "Move data", "FILE --map MAP [--as USER] [--where COLUMN=VALUE]… [--only TYPE] [--dry-run]",
-     "turn a table into records; again changes nothing, an edited row becomes an update", "map= as= where= only= dry-run limit=", fm_cmd_import},
+     "turn a table into records; again changes nothing, an edited row becomes an update",
+     "map= as= where= only= dry-run limit=", fm_cmd_import},
     {"sync", "Move data", "[PEER|NODE@ADDR:PORT] [--wait]", "meet peers now", "wait timeout= leave", fm_cmd_sync},
     {"conflicts", "Conflicts", "[--all] [--limit N]", "records changed in two places", "all limit=", fm_cmd_conflicts},
     {"conflicts show", "Conflicts", "N", "both sides of one conflict, field by field", "all", fm_cmd_conflicts_show},
@@ -78,10 +86,10 @@ int fm_cmd_help(struct fm_cmd *cmd)
             printf("fieldmesh %s %s\n  %s\n", c->name, c->args, c->what);
             return FM_EXIT_DONE;
         }
-#define X(error, number, code, text)                                          \
-    if (strcmp(name, code) == 0) {                                            \
-        printf("%s: %s (exit %d)\n", code, text, fm_say_exit_of(code));       \
-        return FM_EXIT_DONE;                                                  \
+#define X(error, number, code, text)                                                                                        \
+    if (strcmp(name, code) == 0) {                                                                                          \
+        printf("%s: %s (exit %d)\n", code, text, fm_say_exit_of(code));                                                     \
+        return FM_EXIT_DONE;                                                                                                \
     }
     FM_ERRORS(X)
 #undef X

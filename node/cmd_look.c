@@ -43,7 +43,9 @@ static void show_peers(struct fm_cmd *cmd, const json_t *answer)
         if (fm_json_int(p, "seenMs") > 0)
             fm_say_ago(ago, now_ms() - (uint64_t)fm_json_int(p, "seenMs"));
         printf("%-22s %-12s %-22s %-12s %9lld %9lld\n", name, fm_json_str(p, "role"),
-               json_is_true(json_object_get(p, "connected")) ? fm_json_str(p, "phase") : fm_json_str(p, "lastError")[0] != '\0' ? fm_json_str(p, "lastError") : "not connected",
+               json_is_true(json_object_get(p, "connected")) ? fm_json_str(p, "phase")
+               : fm_json_str(p, "lastError")[0] != '\0'      ? fm_json_str(p, "lastError")
+                                                             : "not connected",
                ago, fm_json_int(p, "changesToSend"), fm_json_int(p, "changesToReceive"));
     }
 }
@@ -55,7 +57,8 @@ static void show_status(struct fm_cmd *cmd, const json_t *a)
     json_t *n;
     printf("%s   %s   %s   %s\n", fm_json_str(node, "name"), fm_json_str(a, "role"), fm_json_str(node, "id"),
            json_is_true(json_object_get(a, "running")) ? "running" : "stopped");
-    printf("records    %lld    (%lld assessments, %lld responses)\n", fm_json_int(a, "records"), fm_json_int(a, "assessments"), fm_json_int(a, "responses"));
+    printf("records    %lld    (%lld assessments, %lld responses)\n", fm_json_int(a, "records"),
+           fm_json_int(a, "assessments"), fm_json_int(a, "responses"));
     printf("conflicts  %lld open, %lld settled\n", fm_json_int(a, "conflictsOpen"), fm_json_int(a, "conflictsSettled"));
     printf("waiting    %lld\n", fm_json_int(a, "waiting"));
     printf("at the hub %lld of %lld changes recorded here\n", fm_json_int(a, "atHub"), fm_json_int(a, "recorded"));
@@ -114,8 +117,9 @@ static void show_duplicates(struct fm_cmd *cmd, const json_t *answer)
     json_array_foreach(list, i, d)
     {
         char safe[80];
-        fm_say_safe(safe, sizeof safe, text_of(d, "offlineId"));
-        printf("%-11s %-38s %-38s %s\n", text_of(d, "type"), text_of(d, "id"), text_of(d, "other"), safe);
+        fm_say_safe(safe, sizeof safe, fm_json_str(d, "offlineId"));
+        printf("%-11s %-38s %-38s %s\n", fm_json_str(d, "type"), fm_json_str(d, "id"), fm_json_str(d, "other"),
+               safe);
     }
 }
 
@@ -123,7 +127,8 @@ static void show_duplicates(struct fm_cmd *cmd, const json_t *answer)
 int fm_cmd_records(struct fm_cmd *cmd)
 {
     static const char *const types[] = {"assessment", "response", "media", "entity", "assignment", "user", NULL};
-    const char *type = fm_cmd_value(cmd, "type", 0), *entity = fm_cmd_value(cmd, "entity", 0), *limit = fm_cmd_value(cmd, "limit", 0);
+    const char *type = fm_cmd_value(cmd, "type", 0), *entity = fm_cmd_value(cmd, "entity", 0),
+               *limit = fm_cmd_value(cmd, "limit", 0);
     const char *one[] = {type, NULL};
     long long left = limit != NULL ? strtoll(limit, NULL, 10) : INT64_MAX;
     if (fm_cmd_has(cmd, "duplicates"))
@@ -133,7 +138,9 @@ int fm_cmd_records(struct fm_cmd *cmd)
     for (const char *const *t = type != NULL ? one : types; *t != NULL && left > 0; t++) {
         char after[40] = "";
         for (size_t got = 1000; got == 1000 && left > 0;) {
-            json_t *answer, *r, *call = json_pack("{s:s, s:s, s:i, s:b}", "op", "records", "type", *t, "limit", 1000, "deleted", fm_cmd_has(cmd, "deleted"));
+            json_t *answer, *r,
+                *call = json_pack("{s:s, s:s, s:i, s:b}", "op", "records", "type", *t, "limit", 1000, "deleted",
+                                  fm_cmd_has(cmd, "deleted"));
             size_t i;
             if (after[0] != '\0')
                 json_object_set_new(call, "after", json_string(after));
@@ -153,8 +160,9 @@ int fm_cmd_records(struct fm_cmd *cmd)
                 if (cmd->json)
                     fm_say_json(json_object_get(r, "document"));
                 else
-                    printf("%-11s %-38s %-24s %7lld %s%s\n", fm_json_str(r, "type"), fm_json_str(r, "id"), what, fm_json_int(r, "versionNumber"),
-                           fm_json_str(r, "node"), fm_json_int(r, "openConflicts") > 0 ? "  conflict" : "");
+                    printf("%-11s %-38s %-24s %7lld %s%s\n", fm_json_str(r, "type"), fm_json_str(r, "id"), what,
+                           fm_json_int(r, "versionNumber"), fm_json_str(r, "node"),
+                           fm_json_int(r, "openConflicts") > 0 ? "  conflict" : "");
             }
             json_decref(answer);
         }
@@ -169,7 +177,8 @@ static void show_record(struct fm_cmd *cmd, const json_t *a)
     const char *key;
     json_t *value;
     (void)cmd;
-    printf("%s %s%s\n", fm_json_str(a, "type"), fm_json_str(a, "id"), json_is_true(json_object_get(a, "deleted")) ? "   (deleted)" : "");
+    printf("%s %s%s\n", fm_json_str(a, "type"), fm_json_str(a, "id"),
+           json_is_true(json_object_get(a, "deleted")) ? "   (deleted)" : "");
     json_object_foreach(json_object_get(a, "document"), key, value)
     {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT), safe[300];
@@ -179,11 +188,11 @@ static void show_record(struct fm_cmd *cmd, const json_t *a)
     }
     printf("\n%-10s %-9s %-8s %-24s %-20s %s\n", "STATE", "VERSION", "ACTION", "TIME", "NODE", "BY");
     json_array_foreach(json_object_get(a, "versions"), i, v)
-        printf("%-10s %-9lld %-8s %-24s %-20s %s\n", fm_json_str(v, "state"), fm_json_int(v, "version"), fm_json_str(v, "action"), fm_json_str(v, "time"),
-               fm_json_str(v, "author"), fm_json_str(v, "actor"));
+        printf("%-10s %-9lld %-8s %-24s %-20s %s\n", fm_json_str(v, "state"), fm_json_int(v, "version"),
+               fm_json_str(v, "action"), fm_json_str(v, "time"), fm_json_str(v, "author"), fm_json_str(v, "actor"));
     json_array_foreach(json_object_get(a, "duplicates"), i, v)
         printf("\n! another record has this offlineId: fieldmesh show %s\n", json_string_value(v));
-    const char *flag = text_of(a, "flag"); /* rule 53 */
+    const char *flag = fm_json_str(a, "flag"); /* rule 53 */
     if (flag[0] != '\0')
         printf("\n! %s: %s\n", strcmp(flag, "parent-missing") == 0 ? "waiting" : "check",
                strcmp(flag, "parent-missing") == 0   ? "its assessment is not here yet"
@@ -203,15 +212,17 @@ int fm_cmd_show(struct fm_cmd *cmd)
 static void show_pull(struct fm_cmd *cmd, const json_t *a)
 {
     (void)cmd;
-    printf("%zu assessments, %zu responses, %zu entities, %zu deleted\ncursor %s%s\n", json_array_size(json_object_get(a, "assessments")),
-           json_array_size(json_object_get(a, "responses")), json_array_size(json_object_get(a, "entities")),
-           json_array_size(json_object_get(a, "tombstones")), fm_json_str(a, "cursor"),
-           json_is_true(json_object_get(a, "hasMore")) ? "   more to come" : "");
+    printf("%zu assessments, %zu responses, %zu entities, %zu deleted\ncursor %s%s\n",
+           json_array_size(json_object_get(a, "assessments")), json_array_size(json_object_get(a, "responses")),
+           json_array_size(json_object_get(a, "entities")), json_array_size(json_object_get(a, "tombstones")),
+           fm_json_str(a, "cursor"), json_is_true(json_object_get(a, "hasMore")) ? "   more to come" : "");
 }
 
 int fm_cmd_pull(struct fm_cmd *cmd)
 {
-    static const struct { const char *option, *field; } texts[] = {{"as", "as"}, {"cursor", "cursor"}, {"since", "lastSyncTimestamp"}};
+    static const struct {
+        const char *option, *field;
+    } texts[] = {{"as", "as"}, {"cursor", "cursor"}, {"since", "lastSyncTimestamp"}};
     json_t *call = json_pack("{s:s}", "op", "pull");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (fm_cmd_value(cmd, texts[i].option, 0) != NULL)
