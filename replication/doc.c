@@ -54,18 +54,28 @@ static uint64_t entries(struct fm_span *doc)
     return map.number;
 }
 
+/* Where this key stands to the wanted one; of most, the first byte tells. */
+static int key_cmp(struct fm_span key, struct fm_span wanted)
+{
+    if (key.len > 0 && wanted.len > 0 && key.data[0] != wanted.data[0])
+        return (int)key.data[0] - (int)wanted.data[0];
+    return fm_token_text_cmp(key, wanted);
+}
+
 int fm_doc_get(struct fm_span doc, const char *key, struct fm_span *packed)
 {
     struct fm_span wanted = fm_span_str(key);
     for (uint64_t left = entries(&doc); left > 0; left--) {
-        struct fm_field field = next_field(&doc);
-        int cmp = fm_token_text_cmp(field.key, wanted);
+        struct fm_span at = next_token(&doc).text;
+        size_t len = fm_token_value_len(doc);
+        int cmp = key_cmp(at, wanted);
         if (cmp == 0) {
-            *packed = field.value;
+            *packed = fm_span(doc.data, len);
             return FM_OK;
         }
         if (cmp > 0) /* sorted: it cannot come any more */
             break;
+        doc = fm_span(doc.data + len, doc.len - len);
     }
     return FM_ENOTFOUND;
 }
