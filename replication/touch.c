@@ -96,8 +96,24 @@ static int emit_wait(struct fm_repl *r, const struct fm_record_ref *ref, const s
     return fm_emit_row(r, &row);
 }
 
-/* This version waits from now on: for each parent that is held nowhere, or waits in another record. */
-static int start_waiting(struct fm_repl *r, const struct fm_record_ref *ref, const struct fm_version *v)
+/* Will this status stand whatever comes? Not if no live set holds the version, or one of its ancestors: the twin of a fork
+ * may still give it life, and so make it wait. */
+static bool is_settled(uint8_t status, uint8_t why)
+{
+    return status == FM_VALID || (status == FM_STATUS_VOID && why != FM_WHY_SET && why != FM_WHY_LANE && why != FM_WHY_ROLE &&
+                                  why != FM_WHY_PARENT);
+}
+
+/* Does it hang on others what this version is? */
+static bool hangs(uint8_t status, uint8_t why)
+{
+    return status == FM_WAITING || (status == FM_STATUS_VOID && why == FM_WHY_PARENT);
+}
+
+/* A record waits for each parent of a version that hangs on others, if that parent is held nowhere, or in another record and
+ * not settled: a function of the sets alone. fresh: it did not hang before, so the rows for what is not held are missing;
+ * those for another record's are always written again, as end_waiting takes them away. */
+static int start_waiting(struct fm_repl *r, const struct fm_record_ref *ref, const struct fm_version *v, bool fresh)
 {
     for (uint32_t i = 0; i < v->parent_count; i++) {
         struct fm_version parent;
@@ -105,7 +121,7 @@ static int start_waiting(struct fm_repl *r, const struct fm_record_ref *ref, con
         if (rc != FM_OK && rc != FM_ENOTFOUND)
             return rc;
         bool here = rc == FM_OK && parent.kind == ref->kind && fm_id_eq(&parent.record, &ref->record);
-        if (rc == FM_OK && (here || is_final(parent.status)))
+        if (rc == FM_OK ? here || is_settled(parent.status, parent.why) : !fresh)
             continue;
         rc = emit_wait(r, ref, &v->parents[i], true);
         if (rc != FM_OK)
@@ -114,7 +130,18 @@ static int start_waiting(struct fm_repl *r, const struct fm_record_ref *ref, con
     return FM_OK;
 }
 
-/* This version's status stands: whoever waits for it need not any more. */
+/* This version came to its own record and waits itself: the record need not wait for it. */
+static int came_here(struct fm_repl *r, const struct fm_record_ref *ref, const struct fm_version_id *id)
+{
+    struct fm_record_ref any;
+    size_t count;
+    int rc = r->port->waits(r->port->ctx, id, &any, 1, &count);
+    if (rc == FM_ENOTFOUND || (rc == FM_OK && count == 0))
+        return FM_OK;
+    return rc != FM_OK ? rc : emit_wait(r, ref, id, false);
+}
+
+/* This version's status is another one: whoever waits for it is folded again, and then waits on if need be. */
 static int end_waiting(struct fm_repl *r, const struct fm_record_ref *ref, const struct fm_version_id *id)
 {
     struct fm_record_ref waiting[16];
@@ -141,16 +168,19 @@ static int write_fold(struct fm_repl *r, const struct fm_record_ref *ref, struct
 {
     for (size_t i = 0; i < count; i++) {
         struct fm_version *v = &versions[i];
-        uint8_t was = before != NULL ? before[i].status : 0;
+        uint8_t was = before != NULL ? before[i].status : 0, was_why = before != NULL ? before[i].why : FM_WHY_NONE;
         int rc = FM_OK;
         if (before == NULL || !folded_same(v, &before[i])) {
             struct fm_row row = {.kind = FM_ROW_VERSION, .version = v, .before = before != NULL ? &before[i] : NULL};
             rc = fm_emit_row(r, &row);
         }
-        if (rc == FM_OK && v->status == FM_WAITING && was != FM_WAITING)
-            rc = start_waiting(r, ref, v);
-        if (rc == FM_OK && is_final(v->status) && !is_final(was))
+        if (rc == FM_OK && hangs(v->status, v->why))
+            rc = start_waiting(r, ref, v, !hangs(was, was_why));
+        if (rc == FM_OK && (is_final(v->status) != is_final(was) ||
+                            is_settled(v->status, v->why) != is_settled(was, was_why)))
             rc = end_waiting(r, ref, &v->id);
+        else if (rc == FM_OK && was == 0)
+            rc = came_here(r, ref, &v->id);
         if (rc != FM_OK)
             return rc;
     }
