@@ -161,14 +161,14 @@ static void choose_parents(struct fm_random_world *w, struct fm_change *c, bool 
     const struct fm_random_version *first = some(w, out->record, undo && !chance(w, 10));
     if (first == NULL || chance(w, 8))
         return;
-    if (chance(w, 2)) /* a stranger's version, perhaps another record's */
+    if (chance(w, 6)) /* a stranger's version, perhaps another record's */
         first = some(w, (uint32_t)draw(w, FM_RANDOM_RECORDS), false);
     if (first == NULL)
         return;
     memcpy(out->fields, first->fields, sizeof out->fields);
     add_parent(w, c, first, top);
-    c->action = undo ? FM_UNDO : chance(w, 12) ? FM_DELETE : chance(w, 2) ? FM_CREATE : FM_UPDATE;
-    if (chance(w, 3)) { /* one that nobody has written */
+    c->action = undo ? FM_UNDO : chance(w, 12) ? FM_DELETE : chance(w, 1) ? FM_CREATE : FM_UPDATE;
+    if (chance(w, 5)) { /* one that nobody has written */
         memset(c->parents[0].b, (int)draw(w, 256), sizeof c->parents[0].b);
         return;
     }
@@ -194,10 +194,10 @@ static struct fm_span change_item(struct fm_random_world *w, const struct fm_set
         v.fields[i] = (uint8_t)draw(w, 4);
     choose_parents(w, &c, coordinator, &v, &top);
     v.fields[draw(w, 4)] = (uint8_t)draw(w, 4);
-    c.version = top + 1;
+    c.version = top + !chance(w, 1);
     if (chance(w, 25)) /* a gap */
-        c.version = top + (uint32_t)(chance(w, 80) ? draw(w, 9) : 998 + draw(w, 5));
-    if (chance(w, 2)) /* no known action */
+        c.version = top + (uint32_t)(chance(w, 90) ? 1 + draw(w, 9) : 998 + draw(w, 5));
+    if (chance(w, 1)) /* no known action */
         c.action = (uint8_t)(5 + draw(w, 4));
     v.action = c.action;
     v.number = c.version;
@@ -234,8 +234,8 @@ static struct fm_span grant_item(struct fm_random_world *w, int device, uint8_t 
     assert(act != NULL);
     act->kind = FM_ACT_GRANT;
     act->grant = (struct fm_grant){.author = d->author, .transport = d->transport, .box = d->box, .name = fm_span_str("n"),
-                                   .role = role, .epoch_first = 1 + (chance(w, 10) ? draw(w, 3) : 0),
-                                   .epoch_last = chance(w, 85) ? 9 : 2 + draw(w, 3), .serial = ++w->serial, .key_count = keys};
+                                   .role = role, .epoch_first = 1 + (chance(w, 4) ? draw(w, 3) : 0),
+                                   .epoch_last = chance(w, 93) ? 9 : 2 + draw(w, 3), .serial = ++w->serial, .key_count = keys};
     for (uint32_t i = 0; i < keys; i++) {
         fm_data_key_id_of(&act->grant.keys[i].id, &d->crypto, &w->keys[i]);
         MUST(d->crypto.box(d->crypto.ctx, act->grant.keys[i].sealed, &w->keys[i], &d->box));
@@ -357,9 +357,9 @@ static void fill_header(struct fm_random_world *w, struct fm_random_set *s, cons
         h->prev = prev->id;
     h->epoch = prev != NULL ? prev->header.epoch + chance(w, 10) : UINT64_C(1) + chance(w, 10);
     h->time = prev != NULL ? prev->header.time + draw(w, 4) : TIME + draw(w, 8);
-    if (chance(w, 3))
+    if (chance(w, 1))
         h->epoch = draw(w, 12);
-    if (chance(w, 3))
+    if (chance(w, 2))
         h->time -= 5;
     choose_grant(w, h, s->author);
 }
@@ -397,7 +397,7 @@ static void close_set(struct fm_random_world *w, struct fm_random_set *s)
     for (uint32_t i = 0; i < s->count; i++)
         fm_pack_raw(&p, s->items[i]);
     s->header.change_count = s->count;
-    if (chance(w, 2)) { /* a body that is no list of changes */
+    if (chance(w, 1)) { /* a body that is no list of changes */
         fm_pack_nil(&p);
         s->count = 0;
     }
@@ -431,8 +431,12 @@ static bool make_twin(struct fm_random_world *w, struct fm_random_set *s, const 
     s->header.sealed = false;
     s->count = of->count - (of->count > 1 && chance(w, 40));
     memcpy(s->items, of->items, s->count * sizeof s->items[0]);
-    if (chance(w, 20))
-        s->header.epoch++;
+    if (chance(w, 40))
+        s->header.epoch = chance(w, 50) ? 1 + draw(w, 3) : 11; /* the one may be void and the other not */
+    if (!s->header.has_prev && chance(w, 20) && s->author != FM_RANDOM_ROOT) {
+        s->header.stream.lane = !s->header.stream.lane; /* a version's id does not tell the lane */
+        s->key = s->header.stream.lane == 0 ? -1 : s->key;
+    }
     if (s->count < FM_RANDOM_ITEMS_MAX && s->header.stream.lane == 1 && chance(w, 70)) {
         s->items[s->count] = change_item(w, &s->header, s->count, s->author <= FM_RANDOM_C2);
         s->count++;

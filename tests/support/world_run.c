@@ -110,6 +110,9 @@ static bool feed(struct run *run, uint64_t seed, size_t restart)
                 more = true;
             if (!refused && restart && ++taken % restart == 0) {
                 fm_repl_free(run->core);
+                run->core = NULL;
+                if (run->store->reopen != NULL && run->store->reopen(run->store->ctx) != 0)
+                    return differ(run->why, "the store does not open again");
                 if (!core_start(run))
                     return false;
             }

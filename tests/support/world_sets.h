@@ -38,6 +38,7 @@ struct fm_world_store {
     int (*begin)(void *ctx);
     int (*apply)(void *ctx, const struct fm_row *row);
     int (*commit)(void *ctx);
+    int (*reopen)(void *ctx); /* before each restart: *port may become another one; NULL: nothing to do */
 };
 /* Feeds all sets to a fresh core on this empty store: seed 0 in file order, else shuffled by it; what does not follow is
  * fed again. restart: a new core is started on the store after each so many sets; 0: never. Then compares everything with
