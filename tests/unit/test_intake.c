@@ -314,6 +314,61 @@ static void test_a_store_that_fails_at_any_row_loses_the_turn_and_nothing_else(v
     fm_memory_free(start);
 }
 
+/* --- forks --- */
+
+/* A change of assessment 9 whose parent nobody has, in a void set and in its twin that is not; and one of record 8 made
+ * from it. That is void as its parent is of another record, but waits as long as the parent does. */
+static void test_a_twin_that_gives_life_makes_other_records_wait(void **state)
+{
+    struct three *t = *state;
+    struct fm_version_id parent, nobody;
+    struct fm_lab_set dead, live, child;
+    struct fm_record_id record = fm_lab_record(8);
+    struct fm_version *versions;
+    size_t count;
+    memset(nobody.b, 0xab, sizeof nobody.b);
+    struct fm_change change = fm_lab_change(&t->a, FM_UPDATE, 9, 5, &nobody, "{a:1}");
+    struct fm_buf item;
+    fm_buf_init(&item, 0);
+    assert_int_equal(fm_change_encode(&item, &change), 0);
+    struct fm_span items[1] = {fm_buf_span(&item)};
+    struct fm_set_header header = {.stream = {.incarnation = 99, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)};
+    header.epoch = 99; /* beyond its grant */
+    fm_lab_set(&dead, &t->a.device, header, items, 1, NULL);
+    header.epoch = 1;
+    fm_lab_set(&live, &t->a.device, header, items, 1, NULL);
+    fm_version_id_of(&parent, &t->a.device.crypto, &t->a.self.mesh, &live.header, 0, items[0]);
+    change = fm_lab_change(&t->b, FM_UPDATE, 8, 6, &parent, "{a:2}");
+    item.len = 0;
+    assert_int_equal(fm_change_encode(&item, &change), 0);
+    items[0] = fm_buf_span(&item);
+    header.grant = grant_of(&t->b);
+    fm_lab_set(&child, &t->b.device, header, items, 1, NULL);
+
+    const struct fm_lab_set *orders[2][3] = {{&dead, &child, &live}, {&live, &dead, &child}};
+    struct fm_lab_node *nodes[2] = {&t->hub, &t->b};
+    static const uint8_t statuses[2][2] = {{FM_STATUS_VOID, FM_WAITING}, {FM_WAITING, FM_WAITING}};
+    for (int n = 0; n < 2; n++) {
+        const struct fm_port *port = fm_memory_port(nodes[n]->store);
+        for (int i = 0; i < 3; i++) {
+            take(nodes[n], orders[n][i], 0);
+            if (i == 0)
+                continue;
+            int rc = port->versions(port->ctx, FM_KIND_ASSESSMENT, &record, &nodes[n]->arena, &versions, &count);
+            assert_int_equal(rc == FM_OK ? count : 0, n == 0 || i == 2 ? 1 : 0);
+            if (rc == FM_OK && count == 1)
+                assert_int_equal(versions[0].status, statuses[n][i - 1]);
+        }
+    }
+    fm_lab_exchange(nodes[0], nodes[1], 0);
+    fm_lab_exchange(nodes[1], nodes[0], 0);
+    assert_same_digests(nodes[0], nodes[1]);
+    fm_lab_set_free(&dead);
+    fm_lab_set_free(&live);
+    fm_lab_set_free(&child);
+    fm_buf_fini(&item);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +381,7 @@ int main(void)
         CASE(test_the_newest_key_is_the_one_whose_first_grant_is_the_newest),
         CASE(test_reindex_gives_the_same_digests),
         CASE(test_a_store_that_fails_at_any_row_loses_the_turn_and_nothing_else),
+        CASE(test_a_twin_that_gives_life_makes_other_records_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
