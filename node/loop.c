@@ -264,6 +264,7 @@ static int open_all(struct fm_runtime *rt, const struct fm_paths *paths)
     rc = fm_control_open(&rt->control, paths);
     if (rc != FM_OK)
         return rc;
+    unlink(paths->run); /* of a run that was killed: its addresses may be another's by now */
     fm_peers_load(rt);
     rt->now_ms = fm_runtime_steady_ms();
     rt->members_stale = true;
