@@ -111,26 +111,35 @@ static int take_lines(struct fm_config_reader *r, char *text)
     return FM_EFORMAT;
 }
 
+int fm_config_decode(struct fm_config *out, struct fm_span text, const char *file, char *why, size_t why_len)
+{
+    struct fm_buf lines; /* cut up in place */
+    *out = (struct fm_config){.listen = "0.0.0.0:7717", .http = "0.0.0.0:7780", .map_bytes = MAP_BYTES_DEFAULT};
+    struct fm_config_reader r = {.config = out, .file = file, .why = why, .why_len = why_len};
+    if (text.len > 0 && memchr(text.data, 0, text.len) != NULL) {
+        (void)snprintf(why, why_len, "%s:1: this is no text file", file);
+        return FM_EFORMAT;
+    }
+    fm_buf_init(&lines, 0);
+    int rc = fm_buf_add(&lines, text.data, text.len);
+    if (rc == FM_OK)
+        rc = fm_buf_add(&lines, "", 1);
+    if (rc == FM_OK)
+        rc = take_lines(&r, (char *)lines.data);
+    fm_buf_fini(&lines);
+    return rc;
+}
+
 int fm_config_read(struct fm_config *out, const char *file, char *why, size_t why_len)
 {
     struct fm_buf text;
-    *out = (struct fm_config){.listen = "0.0.0.0:7717", .http = "0.0.0.0:7780", .map_bytes = MAP_BYTES_DEFAULT};
     fm_buf_init(&text, 0);
     int rc = fm_file_read(file, &text, FM_CONFIG_BYTES_MAX);
     if (rc != FM_OK) {
         (void)snprintf(why, why_len, "%s: %s", file, fm_error_text(rc));
-        fm_buf_fini(&text);
-        return rc == FM_ENOTFOUND ? rc : FM_EFORMAT;
-    }
-    struct fm_config_reader r = {.config = out, .file = file, .why = why, .why_len = why_len};
-    const uint8_t *nul = text.len == 0 ? NULL : memchr(text.data, 0, text.len);
-    if (nul != NULL) {
-        (void)snprintf(why, why_len, "%s:1: this is no text file", file);
-        rc = FM_EFORMAT;
+        rc = rc == FM_ENOTFOUND ? rc : FM_EFORMAT;
     } else {
-        rc = fm_buf_add(&text, "", 1);
-        if (rc == FM_OK)
-            rc = take_lines(&r, (char *)text.data);
+        rc = fm_config_decode(out, fm_buf_span(&text), file, why, why_len);
     }
     fm_buf_fini(&text);
     return rc;
@@ -168,7 +177,7 @@ static void quote(char *out, const char *value)
     *out = '\0';
 }
 
-static int write_text(struct fm_buf *out, const struct fm_config *c)
+int fm_config_encode(struct fm_buf *out, const struct fm_config *c)
 {
     char value[2 * sizeof c->peers[0] + 3];
     uint64_t mib = (c->map_bytes == 0 ? MAP_BYTES_DEFAULT : c->map_bytes) >> 20;
@@ -199,7 +208,7 @@ int fm_config_write(const struct fm_config *config, const char *file)
 {
     struct fm_buf text;
     fm_buf_init(&text, 0);
-    int rc = write_text(&text, config);
+    int rc = fm_config_encode(&text, config);
     if (rc == FM_OK)
         rc = fm_file_create(file, fm_buf_span(&text), 0644); /* no secrets in it */
     fm_buf_fini(&text);

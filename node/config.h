@@ -32,6 +32,9 @@ struct fm_config {
 };
 /* 0; FM_ENOTFOUND; FM_EFORMAT, and why holds one sentence with FILE:LINE. */
 int fm_config_read(struct fm_config *out, const char *file, char *why, size_t why_len);
+/* The same without reading the file: its text; file is named in why. */
+int fm_config_decode(struct fm_config *out, struct fm_span text, const char *file, char *why, size_t why_len);
+int fm_config_encode(struct fm_buf *out, const struct fm_config *config); /* appends */
 /* Writes a commented file (temp, sync, rename). 0, FM_EIO, FM_EEXISTS. */
 int fm_config_write(const struct fm_config *config, const char *file);
 /* "ADDR:PORT" with ADDR an IPv4 or [IPv6] literal, port 0..65535 -> "tcp://ADDR:PORT" (port 0: "*"). 0 or FM_EFORMAT. */

@@ -22,7 +22,7 @@ static int row_add(struct fm_csv *csv, size_t *len, char c)
 /* Reads one row into row_text, its cells one after the other, each ended by a NUL. */
 static int read_row(struct fm_csv *csv, size_t *count)
 {
-    size_t len = 0;
+    size_t len = 0, quoted_len = 0; /* up to the last quote that closed */
     bool quoted = false, was_quoted = false, any = false;
     int rc = FM_OK, c;
     *count = 0;
@@ -37,6 +37,7 @@ static int read_row(struct fm_csv *csv, size_t *count)
             }
             quoted = false;
             was_quoted = true;
+            quoted_len = len;
             if (next != EOF)
                 ungetc(next, csv->in);
         } else if (quoted) {
@@ -45,8 +46,8 @@ static int read_row(struct fm_csv *csv, size_t *count)
         } else if (c == '"' && !was_quoted && (len == 0 || csv->row_text[len - 1] == '\0')) {
             quoted = true;
         } else if (c == ',' || c == '\n') {
-            if (c == '\n' && len > 0 && csv->row_text[len - 1] == '\r')
-                len--;
+            if (c == '\n' && len > quoted_len && csv->row_text[len - 1] == '\r')
+                len--; /* the line's end; in quotes it is the cell's */
             rc = row_add(csv, &len, '\0');
             was_quoted = false;
             if (++*count > FM_CSV_COLUMNS_MAX)
@@ -61,7 +62,8 @@ static int read_row(struct fm_csv *csv, size_t *count)
         return rc != FM_OK ? rc : FM_ENOTFOUND;
     if (quoted)
         return FM_EFORMAT;
-    ++*count;
+    if (++*count > FM_CSV_COLUMNS_MAX) /* the last line may have no end */
+        return FM_ELIMIT;
     return row_add(csv, &len, '\0');
 }
 

@@ -60,37 +60,34 @@ static int unarmour(struct fm_buf *out, const char *first_line, struct fm_span t
     return FM_OK;
 }
 
-static int write_armoured(const char *file, const char *first_line, const struct fm_buf *content, struct fm_span seal)
+static int armour_pair(struct fm_buf *out, const char *first_line, const struct fm_buf *content, struct fm_span seal)
 {
-    struct fm_buf pair, text;
+    struct fm_buf pair;
     struct fm_pack p;
     fm_buf_init(&pair, 0);
-    fm_buf_init(&text, 0);
     fm_pack_init(&p, &pair);
     fm_pack_array(&p, 2);
     fm_pack_bin(&p, content->data, content->len);
     fm_pack_bin(&p, seal.data, seal.len);
     int rc = p.error;
     if (rc == FM_OK)
-        rc = armour(&text, first_line, fm_buf_span(&pair));
-    if (rc == FM_OK)
-        rc = fm_file_write(file, fm_buf_span(&text), 0644);
-    fm_buf_fini(&text);
+        rc = armour(out, first_line, fm_buf_span(&pair));
     fm_buf_fini(&pair);
     return rc;
 }
 
-/* content and seal are borrowed from *bytes. */
-static int read_armoured(struct fm_buf *bytes, const char *file, const char *first_line, size_t max, struct fm_span *content,
-                         struct fm_span *seal, size_t seal_len)
+/* The text of a content this large, with \r\n and a rest. */
+static size_t text_max(size_t content_max)
 {
-    struct fm_buf text;
+    return content_max / 3 * 4 + content_max / (LINE_CHARS / 4 * 3) * 2 + 256;
+}
+
+/* content and seal are borrowed from *bytes. */
+static int unarmour_pair(struct fm_buf *bytes, struct fm_span text, const char *first_line, size_t max,
+                         struct fm_span *content, struct fm_span *seal, size_t seal_len)
+{
     struct fm_walk w;
-    fm_buf_init(&text, 0);
-    int rc = fm_file_read(file, &text, max / 3 * 4 + max / (LINE_CHARS / 4 * 3) * 2 + 256); /* with \r\n and a rest */
-    if (rc == FM_OK)
-        rc = unarmour(bytes, first_line, fm_buf_span(&text));
-    fm_buf_fini(&text);
+    int rc = text.len > text_max(max) ? FM_ELIMIT : unarmour(bytes, first_line, text);
     if (rc != FM_OK)
         return rc;
     fm_walk_init(&w, fm_buf_span(bytes), 3);
@@ -114,7 +111,7 @@ static void request_id_of(uint8_t out[32], struct fm_span content)
     port.hash(port.ctx, out, 32, parts, 2);
 }
 
-int fm_request_write(const char *file, const struct fm_request *request, const struct fm_device *device)
+int fm_request_encode(struct fm_buf *out, const struct fm_request *request, const struct fm_device *device)
 {
     struct fm_buf content;
     struct fm_pack p;
@@ -134,9 +131,20 @@ int fm_request_write(const char *file, const struct fm_request *request, const s
         request_id_of(id, fm_buf_span(&content));
         fm_crypto_port(&port, device);
         port.sign(port.ctx, signature, id);
-        rc = write_armoured(file, REQUEST_LINE, &content, fm_span(signature, sizeof signature));
+        rc = armour_pair(out, REQUEST_LINE, &content, fm_span(signature, sizeof signature));
     }
     fm_buf_fini(&content);
+    return rc;
+}
+
+int fm_request_write(const char *file, const struct fm_request *request, const struct fm_device *device)
+{
+    struct fm_buf text;
+    fm_buf_init(&text, 0);
+    int rc = fm_request_encode(&text, request, device);
+    if (rc == FM_OK)
+        rc = fm_file_write(file, fm_buf_span(&text), 0644);
+    fm_buf_fini(&text);
     return rc;
 }
 
@@ -151,7 +159,7 @@ static bool is_showable(struct fm_span name)
     return name.len > 0;
 }
 
-static int request_decode(struct fm_request *out, struct fm_span content)
+static int read_request(struct fm_request *out, struct fm_span content)
 {
     struct fm_walk w;
     struct fm_span name = {0};
@@ -180,7 +188,7 @@ static int request_decode(struct fm_request *out, struct fm_span content)
     return FM_OK;
 }
 
-int fm_request_read(struct fm_request *out, const char *file)
+int fm_request_decode(struct fm_request *out, struct fm_span text)
 {
     struct fm_buf bytes;
     struct fm_span content, signature;
@@ -188,9 +196,9 @@ int fm_request_read(struct fm_request *out, const char *file)
     uint8_t id[32];
     *out = (struct fm_request){.role = 0};
     fm_buf_init(&bytes, 0);
-    int rc = read_armoured(&bytes, file, REQUEST_LINE, FM_REQUEST_FILE_BYTES_MAX, &content, &signature, FM_SIGNATURE_BYTES);
+    int rc = unarmour_pair(&bytes, text, REQUEST_LINE, FM_REQUEST_FILE_BYTES_MAX, &content, &signature, FM_SIGNATURE_BYTES);
     if (rc == FM_OK)
-        rc = request_decode(out, content);
+        rc = read_request(out, content);
     if (rc == FM_OK) {
         request_id_of(id, content);
         fm_crypto_port(&port, NULL);
@@ -202,10 +210,22 @@ int fm_request_read(struct fm_request *out, const char *file)
     return rc;
 }
 
+int fm_request_read(struct fm_request *out, const char *file)
+{
+    struct fm_buf text;
+    *out = (struct fm_request){.role = 0};
+    fm_buf_init(&text, 0);
+    int rc = fm_file_read(file, &text, text_max(FM_REQUEST_FILE_BYTES_MAX));
+    if (rc == FM_OK)
+        rc = fm_request_decode(out, fm_buf_span(&text));
+    fm_buf_fini(&text);
+    return rc;
+}
+
 /* --- grants --- */
 
-int fm_grant_file_write(const char *file, const struct fm_mesh_id *mesh, const struct fm_key *root,
-                        const struct fm_grant_id *grant, const struct fm_span *sets, size_t count)
+int fm_grant_file_encode(struct fm_buf *out, const struct fm_mesh_id *mesh, const struct fm_key *root,
+                         const struct fm_grant_id *grant, const struct fm_span *sets, size_t count)
 {
     struct fm_buf content;
     struct fm_pack p;
@@ -224,9 +244,21 @@ int fm_grant_file_write(const char *file, const struct fm_mesh_id *mesh, const s
     int rc = p.error;
     if (rc == FM_OK) {
         fm_crypto_hash(check, sizeof check, content.data, content.len);
-        rc = write_armoured(file, GRANT_LINE, &content, fm_span(check, sizeof check));
+        rc = armour_pair(out, GRANT_LINE, &content, fm_span(check, sizeof check));
     }
     fm_buf_fini(&content);
+    return rc;
+}
+
+int fm_grant_file_write(const char *file, const struct fm_mesh_id *mesh, const struct fm_key *root,
+                        const struct fm_grant_id *grant, const struct fm_span *sets, size_t count)
+{
+    struct fm_buf text;
+    fm_buf_init(&text, 0);
+    int rc = fm_grant_file_encode(&text, mesh, root, grant, sets, count);
+    if (rc == FM_OK)
+        rc = fm_file_write(file, fm_buf_span(&text), 0644);
+    fm_buf_fini(&text);
     return rc;
 }
 
@@ -246,7 +278,7 @@ static int grant_sets(struct fm_grant_file *out, struct fm_walk *w)
     return rc == FM_OK ? fm_walk_end(w) : rc;
 }
 
-int fm_grant_file_read(struct fm_grant_file *out, const char *file)
+int fm_grant_file_decode(struct fm_grant_file *out, struct fm_span text)
 {
     struct fm_span content, check;
     struct fm_walk w;
@@ -254,7 +286,7 @@ int fm_grant_file_read(struct fm_grant_file *out, const char *file)
     uint8_t hash[CHECK_BYTES];
     *out = (struct fm_grant_file){.count = 0};
     fm_buf_init(&out->bytes, 0);
-    int rc = read_armoured(&out->bytes, file, GRANT_LINE, FM_GRANT_FILE_BYTES_MAX, &content, &check, CHECK_BYTES);
+    int rc = unarmour_pair(&out->bytes, text, GRANT_LINE, FM_GRANT_FILE_BYTES_MAX, &content, &check, CHECK_BYTES);
     if (rc == FM_OK) {
         fm_crypto_hash(hash, sizeof hash, content.data, content.len);
         rc = memcmp(hash, check.data, sizeof hash) == 0 ? FM_OK : FM_EFORMAT;
@@ -277,6 +309,18 @@ int fm_grant_file_read(struct fm_grant_file *out, const char *file)
     }
     if (rc != FM_OK)
         fm_grant_file_fini(out);
+    return rc;
+}
+
+int fm_grant_file_read(struct fm_grant_file *out, const char *file)
+{
+    struct fm_buf text;
+    *out = (struct fm_grant_file){.count = 0};
+    fm_buf_init(&text, 0);
+    int rc = fm_file_read(file, &text, text_max(FM_GRANT_FILE_BYTES_MAX));
+    if (rc == FM_OK)
+        rc = fm_grant_file_decode(out, fm_buf_span(&text));
+    fm_buf_fini(&text);
     return rc;
 }
 

@@ -51,6 +51,9 @@ struct fm_request {
 int fm_request_write(const char *file, const struct fm_request *request, const struct fm_device *device);
 /* 0, FM_EFORMAT, FM_ESIGNATURE, FM_ENEWER, FM_EIO, FM_ENOTFOUND, FM_ELIMIT. */
 int fm_request_read(struct fm_request *out, const char *file);
+/* The same without the file; encode appends. */
+int fm_request_encode(struct fm_buf *out, const struct fm_request *request, const struct fm_device *device);
+int fm_request_decode(struct fm_request *out, struct fm_span text);
 int fm_grant_file_write(const char *file, const struct fm_mesh_id *mesh, const struct fm_key *root,
                         const struct fm_grant_id *grant, const struct fm_span *sets, size_t count);
 struct fm_grant_file {
@@ -62,6 +65,9 @@ struct fm_grant_file {
     size_t count;
 };
 int fm_grant_file_read(struct fm_grant_file *out, const char *file);
+int fm_grant_file_encode(struct fm_buf *out, const struct fm_mesh_id *mesh, const struct fm_key *root,
+                         const struct fm_grant_id *grant, const struct fm_span *sets, size_t count);
+int fm_grant_file_decode(struct fm_grant_file *out, struct fm_span text); /* copies */
 void fm_grant_file_fini(struct fm_grant_file *f);
 
 /* Whole small files: written beside, synced, renamed, folder synced. 0, FM_EIO, FM_EDISKFULL, FM_ENOTFOUND, FM_ELIMIT. */

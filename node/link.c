@@ -99,11 +99,17 @@ int fm_link_receive(int fd, uint8_t *buffer, struct fm_link_message *out)
         return FM_EIO; /* we never send an empty datagram: this is the end */
     if (msg.msg_flags & MSG_TRUNC)
         return FM_EFORMAT;
-    *out = (struct fm_link_message){.kind = buffer[0]};
+    return fm_link_decode(out, fm_span(buffer, (size_t)got));
+}
+
+int fm_link_decode(struct fm_link_message *out, struct fm_span datagram)
+{
+    const uint8_t *buffer = datagram.data;
+    *out = (struct fm_link_message){.kind = datagram.len > 0 ? buffer[0] : 0};
     int fields = fields_of(out->kind);
     if (fields < 0)
         return FM_EFORMAT;
-    size_t len = (size_t)got, at = 1;
+    size_t len = datagram.len, at = 1;
     size_t need =
         1u + (fields & HAS_CONN ? 4u : 0) + (fields & HAS_KEY ? FM_KEY_BYTES : 0) + (fields & HAS_INITIATOR ? 1u : 0);
     if (len < need)

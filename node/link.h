@@ -35,6 +35,7 @@ int fm_link_pair(int fds[2]); /* close-on-exec, send buffers that take FM_LINK_B
 int fm_link_send(int fd, const struct fm_link_message *m);
 /* 0; FM_EBUSY (nothing there); FM_EIO (gone); FM_EFORMAT. buffer of FM_LINK_BYTES_MAX. */
 int fm_link_receive(int fd, uint8_t *buffer, struct fm_link_message *out);
+int fm_link_decode(struct fm_link_message *out, struct fm_span datagram); /* 0 or FM_EFORMAT; borrows */
 
 /* The net process's whole life; called right after the fork, never returns. */
 _Noreturn void fm_net_main(int link_fd);

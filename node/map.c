@@ -116,12 +116,12 @@ static json_t *sum_of(const struct row *row, const json_t *columns)
     {
         const char *cell = fm_csv_cell(row->csv, json_string_value(column));
         json_t *n = cell == NULL ? NULL : cell[0] == '\0' ? json_integer(0) : number_of(cell, true);
-        if (n == NULL)
-            return NULL;
-        sum += json_integer_value(n);
+        bool fits = n != NULL && !__builtin_add_overflow(sum, json_integer_value(n), &sum);
         json_decref(n);
+        if (!fits)
+            return NULL;
     }
-    return json_integer(sum);
+    return json_is_array(columns) ? json_integer(sum) : NULL;
 }
 
 static json_t *id_of(const struct row *row, const char *type)
@@ -195,33 +195,34 @@ json_t *fm_map_record(const json_t *map, size_t i, const struct fm_csv *csv, con
     return data == NULL ? NULL : json_pack("{s:s, s:s, s:o}", "type", fm_map_type(map, i), "offlineId", id, "data", data);
 }
 
+/* NULL: the table has this column. Else what to call it: a map may name one by something that is no text. */
+static const char *missing_one(const json_t *column, const struct fm_csv *table)
+{
+    const char *name = json_string_value(column);
+    for (size_t k = 0; name != NULL && k < table->column_count; k++)
+        if (strcmp(table->names[k], name) == 0)
+            return NULL;
+    return name != NULL ? name : "(no text)";
+}
+
 static const char *missing_column(const json_t *specs, const struct fm_csv *table, int depth)
 {
-    const char *name;
+    const char *name, *missing;
     json_t *spec, *column;
     size_t i;
     json_object_foreach((json_t *)(uintptr_t)specs, name, spec)
     {
-        const char *one = json_string_value(json_object_get(spec, "column"));
-        if (one != NULL && fm_csv_cell(table, one) == NULL && table->column_count > 0) {
-            bool found = false;
-            for (size_t k = 0; k < table->column_count; k++)
-                found = found || strcmp(table->names[k], one) == 0;
-            if (!found)
-                return one;
-        }
+        const json_t *one = json_object_get(spec, "column");
+        if (one != NULL && (missing = missing_one(one, table)) != NULL)
+            return missing;
         json_array_foreach(json_object_get(spec, "sum"), i, column)
         {
-            bool found = false;
-            for (size_t k = 0; k < table->column_count; k++)
-                found = found || strcmp(table->names[k], json_string_value(column)) == 0;
-            if (!found)
-                return json_string_value(column);
+            if ((missing = missing_one(column, table)) != NULL)
+                return missing;
         }
-        const char *inner =
-            !is_field(spec) && json_is_object(spec) && depth < 8 ? missing_column(spec, table, depth + 1) : NULL;
-        if (inner != NULL)
-            return inner;
+        missing = !is_field(spec) && json_is_object(spec) && depth < 8 ? missing_column(spec, table, depth + 1) : NULL;
+        if (missing != NULL)
+            return missing;
     }
     return NULL;
 }
@@ -247,12 +248,9 @@ int fm_map_check(const json_t *map, const struct fm_csv *table, char *why, size_
         }
     }
     for (size_t i = 0; i < json_array_size(key); i++) {
-        bool found = false;
-        for (size_t k = 0; k < table->column_count; k++)
-            found = found || (json_is_string(json_array_get(key, i)) &&
-                              strcmp(table->names[k], json_string_value(json_array_get(key, i))) == 0);
-        if (!found) {
-            snprintf(why, why_len, "key: the table has no column '%.60s'", json_string_value(json_array_get(key, i)));
+        const char *column = missing_one(json_array_get(key, i), table);
+        if (column != NULL) {
+            snprintf(why, why_len, "key: the table has no column '%.60s'", column);
             return FM_EFORMAT;
         }
     }
