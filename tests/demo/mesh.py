@@ -66,8 +66,9 @@ class Node:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                self.address = self.cmd('paths')['run']['nodes'].replace('tcp://', '')
-                if self.cmd('status')['running']:
+                run = self.cmd('paths')['run']
+                self.address = run['nodes'].replace('tcp://', '')
+                if run['pid'] == self.process.pid and self.cmd('status')['running']: # not what a killed one left
                     return self
             except (Failed, KeyError, TypeError):
                 pass
