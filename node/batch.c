@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "node/json.h"
+
 void fm_batch_init(struct fm_batch *batch, struct fm_cmd *cmd, const char *as, size_t total)
 {
     *batch = (struct fm_batch){.cmd = cmd,
@@ -30,18 +32,16 @@ static void sort_result(struct fm_batch *batch, json_t *result)
     }
 }
 
-int fm_batch_send(struct fm_batch *batch)
+static int hear(struct fm_batch *batch)
 {
     json_t *answer, *result;
     size_t i;
-    if (json_array_size(batch->changes) == 0)
-        return FM_EXIT_DONE;
-    json_t *call = json_pack("{s:s, s:s, s:o}", "op", "submit", "as", batch->as != NULL ? batch->as : "operator", "changes",
-                             batch->changes);
-    batch->changes = json_array();
-    int code = fm_cmd_call(batch->cmd, call, &answer);
-    if (code != FM_EXIT_DONE)
+    batch->under_way--;
+    int code = fm_cmd_hear(batch->cmd, &answer);
+    if (code != FM_EXIT_DONE) {
+        batch->under_way = 0; /* said once */
         return code;
+    }
     json_array_foreach(json_object_get(answer, "results"), i, result) sort_result(batch, result);
     json_decref(answer);
     fm_progress_at(&batch->progress,
@@ -50,16 +50,43 @@ int fm_batch_send(struct fm_batch *batch)
     return FM_EXIT_DONE;
 }
 
+static int hear_all(struct fm_batch *batch)
+{
+    int code = FM_EXIT_DONE;
+    while (code == FM_EXIT_DONE && batch->under_way > 0)
+        code = hear(batch);
+    return code;
+}
+
+/* The next request is made ready while the node works on the last one. */
+static int ask(struct fm_batch *batch)
+{
+    json_t *call = json_pack("{s:s, s:s, s:o}", "op", "submit", "as", batch->as != NULL ? batch->as : "operator", "changes",
+                             batch->changes);
+    batch->changes = json_array();
+    int code = fm_cmd_ask(batch->cmd, call);
+    if (code != FM_EXIT_DONE)
+        return code;
+    return ++batch->under_way < 2 ? FM_EXIT_DONE : hear(batch);
+}
+
+int fm_batch_send(struct fm_batch *batch)
+{
+    int code = json_array_size(batch->changes) > 0 ? ask(batch) : FM_EXIT_DONE;
+    return code == FM_EXIT_DONE ? hear_all(batch) : code;
+}
+
 int fm_batch_add(struct fm_batch *batch, json_t *change)
 {
     json_array_append_new(batch->changes, change);
-    return json_array_size(batch->changes) < FM_BATCH_SIZE ? FM_EXIT_DONE : fm_batch_send(batch);
+    return json_array_size(batch->changes) < FM_BATCH_SIZE ? FM_EXIT_DONE : ask(batch);
 }
 
 int fm_batch_end(struct fm_batch *batch, const char *what)
 {
     json_t *result;
     size_t i;
+    int lost = hear_all(batch); /* after an error: what was sent before it counts */
     fm_progress_end(&batch->progress);
     if (batch->cmd->json) {
         json_t *out = json_pack("{s:O, s:O, s:O}", "successful", batch->successful, "conflicts", batch->conflicts, "failed",
@@ -82,7 +109,13 @@ int fm_batch_end(struct fm_batch *batch, const char *what)
                         message != NULL ? message : "");
         }
     }
-    int code = batch->failed_count > 0 ? FM_EXIT_PART : batch->conflict_count > 0 ? FM_EXIT_CONFLICTS : FM_EXIT_DONE;
+    const char *first = fm_json_str(json_array_get(batch->failed, 0), "code");
+    bool none = batch->failed_count > 0 && batch->success_count + batch->conflict_count == 0;
+    int code = lost != FM_EXIT_DONE                       ? lost
+               : none && strcmp(first, "not-joined") == 0 ? FM_EXIT_NOT_ALLOWED
+               : batch->failed_count > 0                  ? FM_EXIT_PART
+               : batch->conflict_count > 0                ? FM_EXIT_CONFLICTS
+                                                          : FM_EXIT_DONE;
     json_decref(batch->changes);
     json_decref(batch->successful);
     json_decref(batch->conflicts);

@@ -86,13 +86,10 @@ int fm_cmd_help(struct fm_cmd *cmd)
             printf("fieldmesh %s %s\n  %s\n", c->name, c->args, c->what);
             return FM_EXIT_DONE;
         }
-#define X(error, number, code, text)                                                                                        \
-    if (strcmp(name, code) == 0) {                                                                                          \
-        printf("%s: %s (exit %d)\n", code, text, fm_say_exit_of(code));                                                     \
-        return FM_EXIT_DONE;                                                                                                \
+    if (fm_say_text_of(name) != NULL) {
+        printf("%s: %s (exit %d)\n", name, fm_say_text_of(name), fm_say_exit_of(name));
+        return FM_EXIT_DONE;
     }
-    FM_ERRORS(X)
-#undef X
     return fm_say_error(cmd, "usage", "no command and no error code of this name", NULL, "fieldmesh help");
 }
 

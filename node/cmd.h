@@ -48,12 +48,16 @@ int fm_say_fm_error(const struct fm_cmd *cmd, const char *doing, int error);
 void fm_say_json(const json_t *value);            /* one line on stdout */
 void fm_say_talk(const struct fm_cmd *cmd, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int fm_say_exit_of(const char *code);
+const char *fm_say_text_of(const char *code); /* one sentence; NULL: no such code */
 void fm_say_ago(char out[32], uint64_t ms_ago);
 /* A text of somebody's, made safe for a terminal: control characters become '?'. */
 void fm_say_safe(char *out, size_t out_len, const char *text);
 
 /* Sends a request ({…} is stolen), gets the answer. 0, or the exit code after the error was said. */
 int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer);
+/* Its two halves; at most two requests may be under way, and every one must be heard before the next fm_cmd_call. */
+int fm_cmd_ask(struct fm_cmd *cmd, json_t *request);
+int fm_cmd_hear(struct fm_cmd *cmd, json_t **answer);
 
 int fm_cmd_init(struct fm_cmd *cmd), fm_cmd_run(struct fm_cmd *cmd), fm_cmd_join(struct fm_cmd *cmd), fm_cmd_admit(struct fm_cmd *cmd);
 int fm_cmd_devices(struct fm_cmd *cmd), fm_cmd_revoke(struct fm_cmd *cmd), fm_cmd_adopt(struct fm_cmd *cmd), fm_cmd_paths(struct fm_cmd *cmd);

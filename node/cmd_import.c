@@ -27,7 +27,7 @@ static int say_at(const struct import *im, const char *why)
 {
     char what[FM_PATH_MAX + 300];
     snprintf(what, sizeof what, "%s: %s", im->file, why);
-    return fm_say_error(im->cmd, "import", what, "rows before it were stored; importing again changes nothing twice",
+    return fm_say_error(im->cmd, "import", what, "batches before it were stored; importing again changes nothing twice",
                         "mend the table or the map");
 }
 

@@ -22,7 +22,10 @@ static bool is_meant(const json_t *peer, const char *name)
            (strlen(name) >= 4 && strncmp(fm_json_str(peer, "fingerprint"), name, strlen(name)) == 0);
 }
 
+#define GIVE_UP_MS 15000 /* refused or not reached, again and again */
+
 struct sum {
+    size_t connected;
     size_t meant, done;
     uint64_t got, gave, total, rounds;
     char error[64];
@@ -44,6 +47,7 @@ static struct sum sum_up(const json_t *answer, const char *name)
                               fm_json_int(p, "changesToReceive") + fm_json_int(p, "changesToSend"));
         s.rounds += (uint64_t)fm_json_int(p, "rounds");
         s.done += json_is_true(json_object_get(p, "connected")) && strcmp(fm_json_str(p, "phase"), "in step") == 0;
+        s.connected += json_is_true(json_object_get(p, "connected"));
         if (fm_json_str(p, "lastError")[0] != '\0')
             snprintf(s.error, sizeof s.error, "%s", fm_json_str(p, "lastError"));
     }
@@ -80,7 +84,7 @@ static int confirm(struct fm_cmd *cmd, const char *name)
 static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
 {
     struct fm_progress progress;
-    uint64_t began = fm_steady_ms(), confirmed_above = 0;
+    uint64_t began = fm_steady_ms(), alone_since = began, confirmed_above = 0;
     bool confirming = false;
     struct sum s = {0};
     signal(SIGINT, on_signal);
@@ -104,6 +108,10 @@ static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
             continue;
         }
         s.done = 0;
+        if (s.connected > 0 || s.error[0] == '\0')
+            alone_since = fm_steady_ms();
+        if (fm_steady_ms() - alone_since > GIVE_UP_MS)
+            break;
         if (stopped != 0 || fm_steady_ms() - began > timeout_ms)
             break;
         nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL); /* asks again; the node does the waiting */
@@ -117,8 +125,11 @@ static int wait_for(struct fm_cmd *cmd, const char *name, uint64_t timeout_ms)
     if (s.done != s.meant || s.meant == 0) {
         char what[200];
         snprintf(what, sizeof what, "%.60s is not in step after %llu s%s%.60s", name != NULL ? name : "a peer",
-                 (unsigned long long)(timeout_ms / 1000), s.error[0] != '\0' ? ": " : "", s.error);
-        return fm_say_error(cmd, s.error[0] != '\0' ? s.error : "peer-unreachable", what, NULL, "fieldmesh peers");
+                 (unsigned long long)((fm_steady_ms() - began) / 1000), s.error[0] != '\0' ? ": " : "", s.error);
+        return fm_say_error(
+            cmd, s.error[0] != '\0' ? s.error : "peer-unreachable", what,
+            "it is off, not reachable, or does not know this node yet",
+            "fieldmesh peers; if this node was admitted after it: there, fieldmesh join with this node's grant file");
     }
     return FM_EXIT_DONE;
 }

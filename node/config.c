@@ -184,7 +184,7 @@ int fm_config_encode(struct fm_buf *out, const struct fm_config *c)
     bool whole = mib % 1024 == 0;
     quote(value, c->name);
     int rc = add(out, "; Written once by `fieldmesh init`; from here on it is yours.\n"
-                      "; `fieldmesh config check` reads it over.\n\n[node]\nname = %s\nrole = %s                 ; camp, relay or coordinator\n\n", value, c->role);
+                      "; A key or value that is wrong is named with its line when the node starts.\n\n[node]\nname = %s\nrole = %s                 ; camp, relay or coordinator\n\n", value, c->role);
     if (rc == FM_OK)
         rc = add(out, "[net]\nlisten = %s\n; peers reached by address, tried in order; NODE is a name or fingerprint\n"
                       "; peer = Maiduguri hub@10.8.0.1:7717\n", c->listen[0] != '\0' ? c->listen : "0.0.0.0:7717");

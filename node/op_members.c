@@ -316,7 +316,8 @@ static int cut_stream(void *arg, const struct fm_stream_row *row)
     return FM_OK;
 }
 
-/* Everything held here of the node is inside the cut, everything it writes later is outside. */
+/* Everything held here of the node is inside the cut, everything it writes later is outside. A cut names one set a stream:
+ * of a forked stream only the first branch is inside; what else of it should count can be adopted. */
 static int revoke_begin(struct fm_op *op)
 {
     struct fm_member m;

@@ -7,19 +7,69 @@
 #include "node/json.h"
 #include "replication/error.h"
 
+/* Codes that are no FM_E… error, and the exits of those that are not plain failures. docs/OPERATING.md says what to do. */
+static const struct {
+    const char *code;
+    int exit;
+    const char *text; /* NULL: fm_error_text has it */
+} codes[] = {
+    {"usage", FM_EXIT_USAGE, NULL},
+    {"not-initialised", FM_EXIT_NO_NODE, "there is no node in this folder"},
+    {"not-running", FM_EXIT_NOT_RUNNING, "the node is not running"},
+    {"store-busy", FM_EXIT_BUSY, NULL},
+    {"not-joined", FM_EXIT_NOT_ALLOWED, NULL},
+    {"coordinator-only", FM_EXIT_NOT_ALLOWED, NULL},
+    {"foreign-mesh", FM_EXIT_NOT_ALLOWED, NULL},
+    {"peer-revoked", FM_EXIT_NOT_ALLOWED, NULL},
+    {"not-assigned", FM_EXIT_NOT_ALLOWED, "this person is not assigned to this entity, or does not act here"},
+    {"not-trusted", FM_EXIT_NOT_ALLOWED, "the grant is not for this node or not from its mesh's authority"},
+    {"root-needed", FM_EXIT_NOT_ALLOWED, "only the root key may do this, and it is not on this machine"},
+    {"not-allowed", FM_EXIT_NOT_ALLOWED, "this person may not do this"},
+    {"damaged", FM_EXIT_DAMAGED, NULL},
+    {"store-full", FM_EXIT_NO_SPACE, NULL},
+    {"disk-full", FM_EXIT_NO_SPACE, NULL},
+    {"peer-unknown", FM_EXIT_FAILED, "no device or peer of this name is known here"},
+    {"peer-unreachable", FM_EXIT_FAILED, "the peer did not answer"},
+    {"conflict-unknown", FM_EXIT_FAILED, "no conflict of this number or id is known here"},
+    {"not-settled", FM_EXIT_FAILED, "this conflict is not settled by a decision, so there is none to take back"},
+    {"cursor-foreign", FM_EXIT_FAILED, "the cursor was made for another person or other entities"},
+    {"folding", FM_EXIT_FAILED, "records are still being judged again; ask again in a moment"},
+    {"bad-change", FM_EXIT_FAILED, "the change cannot be read; the message names the place"},
+    {"import", FM_EXIT_FAILED, "the table or its map has a fault; the message names the line and column"},
+    {"config-key", FM_EXIT_FAILED, "the config file has a key that does not exist"},
+    {"config-value", FM_EXIT_FAILED, "the config file has a value of the wrong form"},
+    {"field", FM_EXIT_FAILED, "a field of the record is missing or of the wrong form"},
+    {"version", FM_EXIT_FAILED, "the version number is missing or out of range"},
+    {"too-far-ahead", FM_EXIT_FAILED, "the version number is more than 1,000 above the stored one: pull first"},
+    {"person-unknown", FM_EXIT_FAILED, "no person of this id is known here"},
+    {"person-inactive", FM_EXIT_FAILED, "this person was made inactive"},
+    {"entity-differs", FM_EXIT_FAILED, "the response's entity is not its assessment's"},
+    {"delivered", FM_EXIT_FAILED, "what was delivered does not go back to planned"},
+    {"verification", FM_EXIT_FAILED, "this verification step is not possible from where the record stands"},
+    {"not-supported", FM_EXIT_FAILED, "this version of the program cannot do this yet"},
+    {"unknown-type", FM_EXIT_FAILED, "the type of the change is none that is known"},
+    {"unknown-action", FM_EXIT_FAILED, "the action of the change is none that is known"},
+};
+
 int fm_say_exit_of(const char *code)
 {
-    static const struct { const char *code; int exit; } exits[] = {
-        {"usage", FM_EXIT_USAGE}, {"not-initialised", FM_EXIT_NO_NODE}, {"not-running", FM_EXIT_NOT_RUNNING},
-        {"store-busy", FM_EXIT_BUSY}, {"not-joined", FM_EXIT_NOT_ALLOWED}, {"coordinator-only", FM_EXIT_NOT_ALLOWED},
-        {"not-assigned", FM_EXIT_NOT_ALLOWED}, {"not-trusted", FM_EXIT_NOT_ALLOWED}, {"foreign-mesh", FM_EXIT_NOT_ALLOWED},
-        {"peer-revoked", FM_EXIT_NOT_ALLOWED}, {"root-needed", FM_EXIT_NOT_ALLOWED}, {"not-allowed", FM_EXIT_NOT_ALLOWED},
-        {"damaged", FM_EXIT_DAMAGED}, {"store-full", FM_EXIT_NO_SPACE}, {"disk-full", FM_EXIT_NO_SPACE},
-    };
-    for (size_t i = 0; code != NULL && i < sizeof exits / sizeof *exits; i++)
-        if (strcmp(exits[i].code, code) == 0)
-            return exits[i].exit;
+    for (size_t i = 0; code != NULL && i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(codes[i].code, code) == 0)
+            return codes[i].exit;
     return FM_EXIT_FAILED;
+}
+
+const char *fm_say_text_of(const char *code)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(codes[i].code, code) == 0 && codes[i].text != NULL)
+            return codes[i].text;
+#define X(name, number, text_code, text) \
+    if (strcmp(code, text_code) == 0)    \
+        return text;
+    FM_ERRORS(X)
+#undef X
+    return NULL;
 }
 
 int fm_say_error(const struct fm_cmd *cmd, const char *code, const char *what, const char *why, const char *help)
@@ -56,6 +106,10 @@ int fm_say_fm_error(const struct fm_cmd *cmd, const char *doing, int error)
         snprintf(what, sizeof what, "another process has the store in %s open", cmd->paths.store);
         return fm_say_error(cmd, "store-busy", what, "one process at a time may write it",
                             "wait for it to end, or use the running node's commands");
+    }
+    if (error == FM_EFORMAT) { /* the line itself was logged when it was read */
+        snprintf(what, sizeof what, "%s cannot be used as it is", cmd->paths.config);
+        return fm_say_error(cmd, "config-value", what, NULL, "edit the line named above");
     }
     snprintf(what, sizeof what, "%s: %s", doing, fm_error_text(error));
     const char *help = error == FM_ECORRUPT    ? "fieldmesh verify, then restore a backup or let the peers refill it"

@@ -33,7 +33,8 @@
 #define FM_STREAMS_MAX 8192u
 #define FM_STREAM_TIPS_MAX 16u                     /* branches of a forked stream followed */
 #define FM_HOLDERS_MAX 16u                         /* sets that hold one version (forks) */
-#define FM_RECORD_VERSIONS_MAX 65536u              /* versions of one record folded at once */
+#define FM_RECORD_VERSIONS_MAX 65536u              /* versions of one record; one with more shows nothing on any node */
+#define FM_RECORD_VERSIONS_WRITE_MAX 32768u        /* no submission adds to it: what others write meanwhile has room */
 #define FM_STATEMENT_BYTES_MAX (64u * 1024u)
 #define FM_STATEMENTS_MAX 8192u
 
@@ -49,14 +50,12 @@
 #define FM_RECEIPT_INTERVAL_MS 60000u
 #define FM_SESSION_IDLE_MS 30000u
 #define FM_SESSION_PING_MS 10000u
-#define FM_NEIGHBOURS_MAX 6u
 
 /* The shell. */
 #define FM_LOOP_TURN_MS_MAX 5u
 #define FM_LOOP_BACKLOG_MS_MAX 50u                 /* of what peers bring, while nobody waits for an answer */
 #define FM_TURN_DIRTY_BYTES_MAX (64u * 1024u * 1024u)
 #define FM_BATCH_CHANGES_MAX 100u                  /* over HTTP */
-#define FM_BATCH_BYTES_MAX (8u * 1024u * 1024u)
 #define FM_CONTROL_BYTES_MAX (16u * 1024u * 1024u) /* one request or answer on the local control socket */
 #define FM_CONTROL_CLIENTS_MAX 32u
 #define FM_JSON_VALUES_MAX (1024u * 1024u)         /* values in one JSON text: the parser's memory is a multiple of it */
