@@ -80,7 +80,7 @@ struct fm_head {
     bool deleted;                  /* the winner is a tombstone */
     struct fm_version_id winner;
     uint32_t number;               /* the winner's */
-    uint32_t versions, open;       /* counted versions; open conflicts */
+    uint32_t versions, open;       /* counted versions, above FM_RECORD_VERSIONS_MAX: full, shows nothing; open conflicts */
     bool has_entity;
     struct fm_record_id entity;    /* the document's entityId; for a kind without one, zeros */
     bool has_user;

@@ -32,6 +32,11 @@ int fm_stored_load(struct fm_repl *r, uint8_t kind, const struct fm_record_id *r
     if (rc != FM_OK || !out->shown)
         return rc;
     rc = r->port->versions(r->port->ctx, kind, record, &r->scratch, &out->versions, &out->count);
+    if (rc == FM_ELIMIT) { /* full, and not yet folded as such */
+        out->shown = false;
+        out->head.versions = FM_RECORD_VERSIONS_MAX + 1;
+        return FM_OK;
+    }
     if (rc != FM_OK)
         return rc;
     out->winner = fm_stored_find(out, &out->head.winner);

@@ -258,6 +258,10 @@ static int run_job(struct fm_job *job)
         rc = job->spec->refine(job);
     if (rc == FM_OK)
         rc = fm_submit_target(job);
+    if (rc == FM_OK && (job->stored.count >= FM_RECORD_VERSIONS_WRITE_MAX ||
+                        job->stored.head.versions > FM_RECORD_VERSIONS_MAX))
+        return fm_submit_refuse(&job->result, "record-full", "this record has %u versions or more and takes no other",
+                                FM_RECORD_VERSIONS_WRITE_MAX);
     if (rc != FM_OK)
         return rc;
     if (job->verb == FM_CREATE)

@@ -110,8 +110,8 @@ static bool hangs(uint8_t status, uint8_t why)
     return status == FM_WAITING || (status == FM_STATUS_VOID && why == FM_WHY_PARENT);
 }
 
-/* A record waits for each parent of a version that hangs on others, if that parent is held nowhere, or in another record and
- * not settled: a function of the sets alone. fresh: it did not hang before, so the rows for what is not held are missing;
+/* A record waits for each parent of a version that hangs on others, if that parent is held nowhere, or in another record
+ * and not settled: a function of the sets alone. fresh: it did not hang before, so the rows for what is not held are missing;
  * those for another record's are always written again, as end_waiting takes them away. */
 static int start_waiting(struct fm_repl *r, const struct fm_record_ref *ref, const struct fm_version *v, bool fresh)
 {
@@ -198,17 +198,40 @@ static int write_fold(struct fm_repl *r, const struct fm_record_ref *ref, struct
     return rc;
 }
 
+/* More than FM_RECORD_VERSIONS_MAX versions: one record must not stop a node, and what it showed last hangs on the order in
+ * which they came (law 2). So it shows nothing, for ever, on every node that holds as many; no honest node gets it there
+ * (FM_RECORD_VERSIONS_WRITE_MAX). Its versions stay held, and their rows as they were last folded. */
+static int close_full(struct fm_repl *r, const struct fm_record_ref *ref, const struct fm_head *head_before)
+{
+    struct fm_head head;
+    int rc = fm_head_of(r, &r->touch->arena, ref, NULL, 0, NULL, 0, head_before, &head);
+    if (rc != FM_OK)
+        return rc;
+    head.versions = FM_RECORD_VERSIONS_MAX + 1;
+    bool changed = head_before != NULL && head_before->shown;
+    struct fm_row row = {.kind = FM_ROW_HEAD, .head = &head, .head_before = head_before, .changed = changed};
+    return fm_emit_row(r, &row);
+}
+
 static int fold(struct fm_repl *r, const struct fm_record_ref *ref)
 {
     struct fm_touch *t = r->touch;
     struct fm_fold_port port = {.ctx = r, .stranger = stranger, .document = document};
     struct fm_version *versions, *before, **order;
+    struct fm_head head;
     size_t count, order_count;
     t->folds++;
     fm_arena_reset(&t->arena);
-    int rc = r->port->versions(r->port->ctx, ref->kind, &ref->record, &t->arena, &versions, &count);
-    /* FM_ELIMIT: past FM_RECORD_VERSIONS_MAX the record stays as it was last folded; one record must not stop a node. */
-    if (rc == FM_ENOTFOUND || rc == FM_ELIMIT || (rc == FM_OK && count == 0))
+    int rc = r->port->head(r->port->ctx, ref->kind, &ref->record, &t->arena, &head);
+    if (rc != FM_OK && rc != FM_ENOTFOUND)
+        return rc;
+    const struct fm_head *head_before = rc == FM_OK ? &head : NULL;
+    if (head_before != NULL && head.versions > FM_RECORD_VERSIONS_MAX)
+        return FM_OK;
+    rc = r->port->versions(r->port->ctx, ref->kind, &ref->record, &t->arena, &versions, &count);
+    if (rc == FM_ELIMIT)
+        return close_full(r, ref, head_before);
+    if (rc == FM_ENOTFOUND || (rc == FM_OK && count == 0))
         return FM_OK;
     if (rc != FM_OK)
         return rc;
@@ -216,11 +239,6 @@ static int fold(struct fm_repl *r, const struct fm_record_ref *ref)
     if (before == NULL)
         return FM_ENOMEM;
     memcpy(before, versions, count * sizeof *before);
-    struct fm_head head;
-    rc = r->port->head(r->port->ctx, ref->kind, &ref->record, &t->arena, &head);
-    if (rc != FM_OK && rc != FM_ENOTFOUND)
-        return rc;
-    const struct fm_head *head_before = rc == FM_OK ? &head : NULL;
     rc = fm_fold(versions, count, &port, &t->arena, &order, &order_count);
     return rc != FM_OK ? rc : write_fold(r, ref, versions, before, count, order, order_count, head_before);
 }
