@@ -111,9 +111,15 @@ static int add_holder(struct fm_repl *r, const struct fm_version *held, const st
     for (uint32_t i = 0; i < held->holder_count; i++)
         if (held->holders[i].arrival == holder->arrival)
             return FM_OK;
-    if (v.holder_count == FM_HOLDERS_MAX)
-        return FM_OK;
-    v.holders[v.holder_count++] = *holder;
+    uint32_t at = v.holder_count;
+    if (at == FM_HOLDERS_MAX) { /* a lane has no more branches, so all the live ones (lane 1) have room */
+        for (at = 0; at < FM_HOLDERS_MAX && v.holders[at].live; at++)
+            continue;
+        if (at == FM_HOLDERS_MAX || !holder->live)
+            return FM_OK;
+    }
+    v.holders[at] = *holder;
+    v.holder_count = at == v.holder_count ? at + 1 : v.holder_count;
     struct fm_row row = {.kind = FM_ROW_VERSION, .version = &v, .before = held};
     int rc = fm_emit_row(r, &row);
     return rc != FM_OK ? rc : fm_touch_add(r, v.kind, &v.record);

@@ -1,0 +1,147 @@
+/* A record past its bound of versions shows nothing, whatever the order in which they came, and stops no node; and a version
+ * that more sets hold than its row has room for. */
+#include "tests/support/lab_three.h"
+#include "replication/uuid.h"
+#include "tests/support/text_doc.h"
+
+/* The store's bound is FM_RECORD_VERSIONS_MAX; behind this port it is a small one. */
+#define LIMIT 6u
+static struct fm_port bounded[2];
+static int (*inner_versions)(void *, uint8_t, const struct fm_record_id *, struct fm_arena *, struct fm_version **, size_t *);
+
+static int bounded_versions(void *ctx, uint8_t kind, const struct fm_record_id *record, struct fm_arena *arena,
+                            struct fm_version **out, size_t *count)
+{
+    int rc = inner_versions(ctx, kind, record, arena, out, count);
+    return rc == FM_OK && *count > LIMIT ? FM_ELIMIT : rc;
+}
+
+static void bound(struct fm_lab_node *n, struct fm_port *port)
+{
+    *port = *fm_memory_port(n->store);
+    inner_versions = port->versions;
+    port->versions = bounded_versions;
+    fm_repl_free(n->core);
+    n->core = fm_repl_new(&n->self, &n->device.crypto, port);
+    assert_non_null(n->core);
+    assert_int_equal(fm_lab_step(n, (struct fm_event){.kind = FM_EVENT_START}), 0);
+}
+
+/* One create of record 9 in a stream of its own, so that any order is one in which they can come. */
+static void one_version(struct three *t, struct fm_lab_set *out, unsigned i)
+{
+    char text[32];
+    snprintf(text, sizeof text, "{a:%u}", i);
+    struct fm_span item = item_of(&t->a, 9, 1 + i, text);
+    fm_lab_set(out, &t->a.device,
+               (struct fm_set_header){.stream = {.incarnation = 100 + i, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)},
+               &item, 1, NULL);
+}
+
+struct answer {
+    struct fm_sink sink;
+    struct fm_result result;
+};
+
+static int keep_result(void *ctx, const struct fm_action *action)
+{
+    struct answer *a = ctx;
+    if (action->kind == FM_DO_REPORT && action->report == FM_REPORT_RESULT)
+        a->result = *action->result;
+    return a->sink.act(a->sink.ctx, action);
+}
+
+static void assert_record_full(struct fm_lab_node *n, const char *action)
+{
+    struct fm_record_id id = fm_lab_record(9);
+    char uuid[37], text[80];
+    fm_uuid_text(uuid, &id);
+    snprintf(text, sizeof text, "{id:\"%s\",priority:\"HIGH\"}", uuid);
+    struct fm_submission s = {.type = fm_span_str("assessment"), .action = fm_span_str(action),
+                              .data = fm_text_doc(&n->arena, text), .has_version = true, .version = 20,
+                              .actor = fm_span_str("operator")};
+    struct answer answer = {.sink = n->sink};
+    n->sink = (struct fm_sink){.ctx = &answer, .act = keep_result};
+    assert_int_equal(fm_lab_step(n, (struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &s}), 0);
+    n->sink = answer.sink;
+    assert_int_equal(answer.result.status, FM_FAILED);
+    assert_string_equal(answer.result.code, "record-full");
+}
+
+static void test_a_full_record_shows_nothing_in_any_order(void **state)
+{
+    struct three *t = *state;
+    struct fm_lab_node *nodes[2] = {&t->hub, &t->b};
+    struct fm_lab_set sets[LIMIT + 2];
+    struct fm_head seen;
+    for (unsigned i = 0; i < LIMIT + 2; i++)
+        one_version(t, &sets[i], i);
+    for (int n = 0; n < 2; n++) {
+        bound(nodes[n], &bounded[n]);
+        for (unsigned i = 0; i < LIMIT + 1; i++) {
+            assert_int_equal(shown(nodes[n], 9), i > 0);
+            take(nodes[n], &sets[n == 0 ? i : LIMIT - i], 0);
+        }
+        assert_int_equal(find_head(nodes[n], 9, &seen), 0);
+        assert_false(seen.shown);
+        assert_true(seen.versions > FM_RECORD_VERSIONS_MAX);
+    }
+    assert_same_digests(nodes[0], nodes[1]);
+    uint64_t rows = nodes[0]->rows;
+    take(nodes[0], &sets[LIMIT + 1], 0);
+    assert_true(nodes[0]->rows - rows <= 5); /* set, stream, version, clock: the record is not folded any more */
+    assert_record_full(&t->hub, "update");
+    assert_record_full(&t->hub, "create");
+    for (unsigned i = 0; i < LIMIT + 2; i++)
+        fm_lab_set_free(&sets[i]);
+}
+
+/* The full record is on the to-do list still: its head shows a version, its versions cannot be read. */
+static void test_a_record_that_is_full_and_not_yet_folded_stops_nothing(void **state)
+{
+    struct three *t = *state;
+    struct fm_lab_set sets[LIMIT + 1];
+    for (unsigned i = 0; i < LIMIT + 1; i++) {
+        one_version(t, &sets[i], i);
+        take(&t->hub, &sets[i], 0);
+        fm_lab_set_free(&sets[i]);
+    }
+    bound(&t->hub, &bounded[0]);
+    assert_true(shown(&t->hub, 9));
+    assert_record_full(&t->hub, "update");
+    assert_record_full(&t->hub, "create");
+}
+
+/* A version's id does not tell the lane: a stream forked in the lane of membership may hold it in as many sets as its row
+ * has room for, all dead; the one set of records that holds it must count all the same. */
+static void test_dead_holders_make_room_for_a_live_one(void **state)
+{
+    struct three *t = *state;
+    struct fm_lab_node *nodes[2] = {&t->hub, &t->b};
+    struct fm_lab_set sets[FM_HOLDERS_MAX + 1];
+    struct fm_span items[2] = {item_of(&t->a, 9, 1, "{a:1}"), {NULL, 0}};
+    for (unsigned i = 0; i <= FM_HOLDERS_MAX; i++) {
+        struct fm_set_header header = {.stream = {.incarnation = 99, .lane = i == FM_HOLDERS_MAX}, .has_grant = true,
+                                       .grant = grant_of(&t->a)};
+        items[1] = item_of(&t->a, (uint8_t)(20 + i), 1, "{a:1}");
+        fm_lab_set(&sets[i], &t->a.device, header, items, 2, NULL);
+    }
+    for (int n = 0; n < 2; n++) {
+        for (unsigned i = 0; i <= FM_HOLDERS_MAX; i++)
+            take(nodes[n], &sets[n == 0 ? i : FM_HOLDERS_MAX - i], 0);
+        assert_true(shown(nodes[n], 9));
+    }
+    assert_same_digests(nodes[0], nodes[1]);
+    for (unsigned i = 0; i <= FM_HOLDERS_MAX; i++)
+        fm_lab_set_free(&sets[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_full_record_shows_nothing_in_any_order),
+        CASE(test_a_record_that_is_full_and_not_yet_folded_stops_nothing),
+        CASE(test_dead_holders_make_room_for_a_live_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
