@@ -49,15 +49,17 @@ static uint64_t bytes_of(const char *value)
     return number << (unit == 'G' ? 30 : 20); /* 9 digits: no overflow */
 }
 
-/* A given name: UTF-8 without control characters, as it is shown on everybody's screen. */
+/* A given name: UTF-8 without control characters, as it is shown on everybody's screen; enrol.c takes no others. */
 static bool is_name(const char *value)
 {
     size_t len = strlen(value);
     if (len == 0 || len > FM_NAME_BYTES_MAX)
         return false;
-    for (size_t i = 0; i < len; i++)
-        if ((uint8_t)value[i] < 0x20 || value[i] == 0x7f)
+    for (size_t i = 0; i < len; i++) {
+        bool c1 = (uint8_t)value[i] == 0xc2 && (uint8_t)value[i + 1] < 0xa0; /* U+0080 to U+009F */
+        if ((uint8_t)value[i] < 0x20 || value[i] == 0x7f || c1)
             return false;
+    }
     json_t *text = json_string(value); /* NULL: no UTF-8 */
     json_decref(text);
     return text != NULL;

@@ -2,6 +2,9 @@
 #ifndef FM_TESTS_FUZZ_H
 #define FM_TESTS_FUZZ_H
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "replication/types.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -124,6 +124,7 @@ static void test_errors_name_line_and_remedy(void **state)
         {"[node]\nname = a\nname = b\n", ":3: node.name = 'b': want this key only once"},
         {"[node]\nname =\n", ":2: node.name = '': want 1 to 64 bytes of text"},
         {"[node]\nname = a\x1b[2J\n", ":2: node.name = 'a\x1b[2J': want 1 to 64 bytes of text"},
+        {"[node]\nname = a\xc2\x85\n", ":2: node.name = 'a\xc2\x85': want 1 to 64 bytes of text"},
         {"[node]\nname = \xff\n", ":2: node.name = '\xff': want 1 to 64 bytes of text"},
         {"[node]\nrole = hub\n", ":2: node.role = 'hub': want camp, relay or coordinator"},
         {"[node]\nname = x\n", ":3: [node] has no 'role'"},
