@@ -64,6 +64,7 @@ static int ask(struct fm_batch *batch)
     json_t *call = json_pack("{s:s, s:s, s:o}", "op", "submit", "as", batch->as != NULL ? batch->as : "operator", "changes",
                              batch->changes);
     batch->changes = json_array();
+    batch->text_bytes = 0;
     int code = fm_cmd_ask(batch->cmd, call);
     if (code != FM_EXIT_DONE)
         return code;
@@ -78,8 +79,10 @@ int fm_batch_send(struct fm_batch *batch)
 
 int fm_batch_add(struct fm_batch *batch, json_t *change)
 {
+    batch->text_bytes += json_dumpb(change, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
     json_array_append_new(batch->changes, change);
-    return json_array_size(batch->changes) < FM_BATCH_SIZE ? FM_EXIT_DONE : ask(batch);
+    bool full = json_array_size(batch->changes) >= FM_BATCH_SIZE || batch->text_bytes >= FM_BATCH_TEXT_BYTES;
+    return full ? ask(batch) : FM_EXIT_DONE;
 }
 
 int fm_batch_end(struct fm_batch *batch, const char *what)

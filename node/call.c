@@ -18,12 +18,24 @@ const char *fm_cmd_value(const struct fm_cmd *cmd, const char *option, size_t n)
     return NULL;
 }
 
-int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer)
+int fm_cmd_ask(struct fm_cmd *cmd, json_t *request)
 {
     int rc = cmd->client == NULL ? fm_client_open(&cmd->client, &cmd->paths) : FM_OK;
     if (rc == FM_OK)
-        rc = fm_client_call(cmd->client, request, answer);
+        rc = fm_client_ask(cmd->client, request);
     json_decref(request);
+    return rc == FM_OK ? FM_EXIT_DONE : fm_say_fm_error(cmd, cmd->command->name, rc);
+}
+
+int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer)
+{
+    int code = fm_cmd_ask(cmd, request);
+    return code == FM_EXIT_DONE ? fm_cmd_hear(cmd, answer) : code;
+}
+
+int fm_cmd_hear(struct fm_cmd *cmd, json_t **answer)
+{
+    int rc = fm_client_hear(cmd->client, answer);
     if (rc != FM_OK)
         return fm_say_fm_error(cmd, cmd->command->name, rc);
     const json_t *error = json_object_get(*answer, "error");

@@ -8,6 +8,7 @@
 struct fm_client {
     int fd; /* below 0: no node runs, `node` is open */
     struct fm_node *node;
+    json_t *heard; /* answers of a node that is here, until they are asked for; NULL: none */
 };
 
 static void on_result(void *ctx, uint64_t ticket, const struct fm_result *result, int error)
@@ -65,9 +66,30 @@ static int call_here(struct fm_client *c, const json_t *request, json_t **answer
     return *answer == NULL ? FM_ENOMEM : FM_OK;
 }
 
+int fm_client_ask(struct fm_client *c, const json_t *request)
+{
+    json_t *answer;
+    if (c->fd >= 0)
+        return fm_control_ask(c->fd, request);
+    if (c->heard == NULL && (c->heard = json_array()) == NULL)
+        return FM_ENOMEM;
+    int rc = call_here(c, request, &answer);
+    return rc != FM_OK ? rc : json_array_append_new(c->heard, answer) == 0 ? FM_OK : FM_ENOMEM;
+}
+
+int fm_client_hear(struct fm_client *c, json_t **answer)
+{
+    if (c->fd >= 0)
+        return fm_control_hear(c->fd, answer);
+    *answer = json_incref(json_array_get(c->heard, 0));
+    json_array_remove(c->heard, 0);
+    return FM_OK;
+}
+
 int fm_client_call(struct fm_client *c, const json_t *request, json_t **answer)
 {
-    return c->fd >= 0 ? fm_control_call(c->fd, request, answer) : call_here(c, request, answer);
+    int rc = fm_client_ask(c, request);
+    return rc == FM_OK ? fm_client_hear(c, answer) : rc;
 }
 
 void fm_client_close(struct fm_client *c)
@@ -78,5 +100,6 @@ void fm_client_close(struct fm_client *c)
         close(c->fd);
     if (c->node != NULL)
         fm_node_close(c->node);
+    json_decref(c->heard);
     free(c);
 }

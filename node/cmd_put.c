@@ -20,6 +20,8 @@ static bool put_lines(struct fm_batch *batch, FILE *in, const char *file, int *c
         json_t *change = fm_json_parse(fm_span(line, (size_t)len), why, sizeof why);
         if (change == NULL) {
             snprintf(what, sizeof what, "%s:%zu: %s", file, number, why);
+            if ((*code = fm_batch_send(batch)) != FM_EXIT_DONE) /* so that it is true what is said of them */
+                break;
             *code = fm_say_error(batch->cmd, "bad-change", what, "the changes before this line were stored",
                                  "mend the line; putting the file again changes nothing twice");
             break;

@@ -31,5 +31,8 @@ bool fm_control_waiting(const struct fm_control *c); /* answers are not all writ
 int fm_control_connect(const struct fm_paths *paths);
 /* 0; FM_EIO: the node went away before it answered; FM_EFORMAT; FM_ELIMIT (the request is too large); FM_ENOMEM. */
 int fm_control_call(int fd, const json_t *request, json_t **answer);
+/* Its two halves: a second request may be on its way before the first is answered; answers come in order. */
+int fm_control_ask(int fd, const json_t *request);
+int fm_control_hear(int fd, json_t **answer);
 
 #endif

@@ -51,12 +51,16 @@ static int write_all(int fd, struct fm_span bytes)
     return FM_OK;
 }
 
+/* Exactly one: behind it the next answer may stand. */
 static int read_frame(int fd, struct fm_buf *in, struct fm_span *text)
 {
     int rc;
     while ((rc = fm_control_frame(fm_buf_span(in), text)) == FM_ENOTFOUND) {
         uint8_t bytes[65536];
-        ssize_t got = recv(fd, bytes, sizeof bytes, 0);
+        size_t whole = FM_CONTROL_HEAD_BYTES;
+        if (in->len >= FM_CONTROL_HEAD_BYTES)
+            whole += (size_t)fm_be_get(in->data, FM_CONTROL_HEAD_BYTES);
+        ssize_t got = recv(fd, bytes, whole - in->len < sizeof bytes ? whole - in->len : sizeof bytes, 0);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -68,17 +72,29 @@ static int read_frame(int fd, struct fm_buf *in, struct fm_span *text)
     return rc == FM_OK ? FM_OK : FM_EFORMAT;
 }
 
-int fm_control_call(int fd, const json_t *request, json_t **answer)
+int fm_control_ask(int fd, const json_t *request)
 {
     struct fm_buf buf;
-    struct fm_span text;
     fm_buf_init(&buf, FM_CONTROL_BYTES_MAX + FM_CONTROL_HEAD_BYTES);
     int rc = fm_control_frame_add(&buf, request);
     if (rc == FM_OK)
         rc = write_all(fd, fm_buf_span(&buf));
-    buf.len = 0;
-    if (rc == FM_OK)
-        rc = read_frame(fd, &buf, &text);
+    fm_buf_fini(&buf);
+    return rc;
+}
+
+int fm_control_call(int fd, const json_t *request, json_t **answer)
+{
+    int rc = fm_control_ask(fd, request);
+    return rc == FM_OK ? fm_control_hear(fd, answer) : rc;
+}
+
+int fm_control_hear(int fd, json_t **answer)
+{
+    struct fm_buf buf;
+    struct fm_span text;
+    fm_buf_init(&buf, FM_CONTROL_BYTES_MAX + FM_CONTROL_HEAD_BYTES);
+    int rc = read_frame(fd, &buf, &text);
     if (rc == FM_OK) {
         json_error_t error;
         /* our own node's text: depth is bounded by jansson, numbers and keys by what wrote it */

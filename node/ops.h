@@ -48,6 +48,9 @@ int fm_client_open(struct fm_client **out, const struct fm_paths *paths);
 bool fm_client_running(const struct fm_client *c);                /* talks to the daemon */
 struct fm_node *fm_client_node(const struct fm_client *c);          /* NULL while it runs elsewhere */
 int fm_client_call(struct fm_client *c, const json_t *request, json_t **answer);
+/* Its two halves: two requests may be under way, so that the next is made ready while the node works. */
+int fm_client_ask(struct fm_client *c, const json_t *request);
+int fm_client_hear(struct fm_client *c, json_t **answer);
 void fm_client_close(struct fm_client *c);
 
 #endif
