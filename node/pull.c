@@ -259,8 +259,8 @@ static int find_stamp(struct pull *p, bool more, uint64_t *stamp)
     if (!more)
         return FM_OK;
     fm_arena_reset(&p->op->arena);
-    uint64_t from = p->at.after < p->at.filled ? p->at.after : p->at.filled;
-    int rc = fm_store_changed(p->op->n->store, from, &p->op->arena, &next, 1, &count);
+    /* `after` is never above `filled`, so an assignment whose records are not all given has a later stamp too. */
+    int rc = fm_store_changed(p->op->n->store, p->at.after, &p->op->arena, &next, 1, &count);
     if (rc == FM_OK && count == 1)
         *stamp = next.stamp;
     return rc;

@@ -8,7 +8,7 @@
 #include "replication/error.h"
 #include "tests/support/duo.h"
 
-#define RESULTS_MAX 256
+#define RESULTS_MAX 2048
 
 struct run {
     struct fm_duo duo;
