@@ -408,7 +408,7 @@ static void random_worlds_come_out_alike_in_any_order(void **state)
 static void the_worlds_hold_everything(void **state)
 {
     (void)state;
-    if (number_from("PROPERTY_WORLDS", WORLDS) < 50)
+    if (number_from("PROPERTY_WORLDS", WORLDS) < 200)
         skip();
     for (int i = FM_PLACE_NONE; i <= FM_PLACE_SETTLED; i++)
         assert_true(seen.place[i] > 20);
