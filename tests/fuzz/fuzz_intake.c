@@ -10,7 +10,8 @@
 
 #define PIECES_MAX 24u
 
-static int any_signature(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32], const struct fm_key *author)
+static int any_signature(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32],
+                         const struct fm_key *author)
 {
     (void)ctx, (void)signature, (void)id, (void)author;
     return FM_OK; /* or no changed set would get any further */
@@ -40,8 +41,8 @@ static void write_set(struct fm_peers *p, uint8_t what, struct fm_span body, str
     uint32_t count = body.len == 0 ? 1 : (body.data[0] & 0xf0) == 0x90 ? body.data[0] & 0x0f : 200;
     if (what & 4)
         count = 1 + what % 7;
-    struct fm_set_header h = {.format = FM_FORMAT, .stream = a->stream, .sequence = a->sequence + 1, .has_prev = a->sequence > 0,
-                              .prev = a->last, .has_grant = true, .grant = a->grant, .epoch = what & 16 ? 1 : 2,
+    struct fm_set_header h = {.format = FM_FORMAT, .stream = a->stream, .sequence = a->sequence + 1,
+                              .has_prev = a->sequence > 0, .prev = a->last, .has_grant = true, .grant = a->grant, .epoch = what & 16 ? 1 : 2,
                               .time = (a->time + !(what & 8)) << 16, .change_count = count == 0 ? 1 : count};
     c.compress = fm_fake_compress;
     struct fm_set_id last;

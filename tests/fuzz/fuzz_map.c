@@ -42,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fm_csv csv;
     char why[300] = "";
 
-    FILE *in = zero == NULL || map_len + 1 == size ? NULL : fmemopen((void *)(uintptr_t)(zero + 1), size - map_len - 1, "rb");
+    bool table = zero != NULL && map_len + 1 < size;
+    FILE *in = table ? fmemopen((void *)(uintptr_t)(zero + 1), size - map_len - 1, "rb") : NULL;
     if (in == NULL)
         return 0;
     json_t *map = fm_json_parse(fm_span(data, map_len), why, sizeof why);
