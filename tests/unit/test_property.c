@@ -19,7 +19,7 @@
 #include "tests/support/random_world.h"
 #include "tests/support/store_dir.h"
 
-#define WORLDS 1200u
+#define WORLDS 900u
 #define REAL_EVERY 20u /* of the worlds: with real keys, signatures and seals */
 
 struct run {
