@@ -31,6 +31,20 @@ static int make_folders(const char *path)
     }
 }
 
+/* What would be written reads back as the same name: no control characters, valid UTF-8. */
+static bool reads_back(const struct fm_config *config)
+{
+    struct fm_config back;
+    struct fm_buf text;
+    char why[200];
+    fm_buf_init(&text, FM_CONFIG_BYTES_MAX);
+    bool same = fm_config_encode(&text, config) == FM_OK &&
+                fm_config_decode(&back, fm_buf_span(&text), "config", why, sizeof why) == FM_OK &&
+                strcmp(back.name, config->name) == 0;
+    fm_buf_fini(&text);
+    return same;
+}
+
 static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
 {
     const char *name = fm_cmd_value(cmd, "name", 0), *role = fm_cmd_value(cmd, "role", 0),
@@ -55,6 +69,11 @@ static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
         fm_say_error(cmd, "usage",
                      "--listen and --http want ADDRESS:PORT with a literal address; --auto-settle wants never or disjoint",
                      NULL, "fieldmesh init … --listen 0.0.0.0:7717");
+        return false;
+    }
+    if (!reads_back(config)) {
+        fm_say_error(cmd, "usage", "the name or a peer has a character that a config file cannot hold", NULL,
+                     "use letters, digits, spaces and signs");
         return false;
     }
     return true;
@@ -202,7 +221,10 @@ int fm_cmd_init(struct fm_cmd *cmd)
 
 int fm_cmd_run(struct fm_cmd *cmd)
 {
-    return fm_run(&cmd->paths, cmd->json, cmd->quiet);
+    int code = fm_run(&cmd->paths, cmd->json, cmd->quiet);
+    if (code == FM_EXIT_NO_NODE || code == FM_EXIT_BUSY) /* nothing ran: said as any command's error */
+        return fm_say_fm_error(cmd, "run", code == FM_EXIT_BUSY ? FM_EBUSY : FM_ENOTFOUND);
+    return code;
 }
 
 int fm_cmd_stop(struct fm_cmd *cmd)
