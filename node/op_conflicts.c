@@ -85,7 +85,7 @@ json_t *fm_op_conflict(struct fm_op *op, const struct fm_conflict *entry)
     if (loser == NULL || winner == NULL)
         return json_null();
     struct fm_version *by = entry->has_by && entry->place == FM_PLACE_SETTLED ? find(versions, count, &entry->by) : NULL;
-    struct fm_version *against = by != NULL ? find(versions, count, &by->parents[0]) : winner;
+    struct fm_version *against = by != NULL && by->parent_count > 0 ? find(versions, count, &by->parents[0]) : winner;
     struct fm_version *base = against != NULL ? fm_fold_base(versions, count, against, loser, &op->arena) : NULL;
     const struct fm_version *shown = by != NULL ? by : winner;
     bool resolved = entry->place == FM_PLACE_SETTLED;
@@ -94,7 +94,9 @@ json_t *fm_op_conflict(struct fm_op *op, const struct fm_conflict *entry)
     json_object_set_new(out, "id", fm_op_hex(entry->id.b, sizeof entry->id.b));
     json_object_set_new(out, "entityType", json_string(entry->kind <= FM_KIND_LAST ? types[entry->kind] : ""));
     json_object_set_new(out, "entityId", fm_op_uuid(&entry->record));
-    json_object_set_new(out, "conflictDate", fm_op_time(winner->time > loser->time ? winner->time : loser->time));
+    /* rule 57: of the two that met; a later edit of the record does not move it */
+    uint64_t met = against != NULL && against->time > loser->time ? against->time : loser->time;
+    json_object_set_new(out, "conflictDate", fm_op_time(met));
     json_object_set_new(out, "resolutionMethod", json_string(resolved ? method_of(op, versions, count, by, loser) : "LAST_WRITE_WINS"));
     json_object_set_new(out, "class", json_string(fm_class_name(entry->cls)));
     json_object_set_new(out, "state", json_string(fm_place_name(entry->place)));

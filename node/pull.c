@@ -47,8 +47,8 @@ static json_t *write_cursor(const struct cursor *c)
     return fm_op_hex(raw, sizeof raw);
 }
 
-/* rule 35: by the numbers this node gave, never by a date. Each change in (from, to], in order, until take says stop (1) or fails (below 0). *reached: the last one taken; if it
- * did not stop, `to`. */
+/* rule 35: by the numbers this node gave, never by a date. Each change in (from, to], in order, until take says stop (1)
+ * or fails (below 0). *reached: the last one taken; if it did not stop, `to`. */
 static int each_change(struct pull *p, uint64_t from, uint64_t to, int (*take)(struct pull *p, const struct fm_changed *c),
                        uint64_t *reached)
 {
