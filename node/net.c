@@ -198,7 +198,7 @@ _Noreturn void fm_net_main(int link_fd)
     n->link = link_fd;
     n->now_ms = steady_ms();
     for (size_t i = 0; i < FM_NET_ACCEPTED_MAX; i++)
-        n->accepted[i].fd = -1;
+        n->accepted[i].fd = n->accepted[i].twin = -1;
     await_start(n);
     open_all(n);
     for (;;)

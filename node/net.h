@@ -38,7 +38,8 @@ struct fm_net_conn {
 };
 /* TCP connections of the listener; a stranger until its first message came out. */
 struct fm_net_accepted {
-    int fd; /* -1: free */
+    int fd;   /* libzmq's; -1: free */
+    int twin; /* ours, of the same socket: tells how it ended; -1: none left */
     bool known;
     uint64_t since_ms;
     uint8_t address[16];
@@ -77,6 +78,7 @@ void fm_net_conn_flush(struct fm_net *n, struct fm_net_conn *c);
 /* One whole message that came out of a socket: its first body frame and how many there were. */
 void fm_net_conn_heard(struct fm_net *n, struct fm_net_conn *c, struct fm_span body, size_t frames);
 uint64_t fm_net_tcp_received(int fd); /* bytes so far; 0 if unknown */
+bool fm_net_tcp_stands(int fd);       /* neither side has ended it */
 void fm_net_tcp_shut(int fd);
 void fm_net_conn_allow_changed(struct fm_net *n); /* ends those that the allow-list no longer has */
 void fm_net_conn_watch(struct fm_net *n);         /* deadlines and messages without end */

@@ -45,6 +45,14 @@ uint64_t fm_net_tcp_received(int fd)
     return fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received : 0;
 }
 
+bool fm_net_tcp_stands(int fd)
+{
+    enum { ESTABLISHED = 1 }; /* TCP_ESTABLISHED; netinet/tcp.h, which has it, and linux/tcp.h cannot both be included */
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    return fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == ESTABLISHED;
+}
+
 /* libzmq 4.3.4 cannot disconnect one peer; but it sees the end of file and cleans up by itself. */
 void fm_net_tcp_shut(int fd)
 {

@@ -1,8 +1,10 @@
 #include "node/net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "replication/error.h"
@@ -28,6 +30,13 @@ static struct fm_net_accepted *accepted_of(struct fm_net *n, int fd)
         if (n->accepted[i].fd == fd)
             return &n->accepted[i];
     return NULL;
+}
+
+static void accepted_free(struct fm_net_accepted *a)
+{
+    if (a->twin >= 0)
+        close(a->twin);
+    a->fd = a->twin = -1;
 }
 
 static void address_of(int fd, uint8_t out[16])
@@ -74,26 +83,32 @@ static void on_accepted(struct fm_net *n, int fd)
         fm_net_tcp_shut(fd);
         return;
     }
-    *a = (struct fm_net_accepted){.fd = fd, .since_ms = n->now_ms};
+    accepted_free(a);
+    *a = (struct fm_net_accepted){.fd = fd, .twin = fcntl(fd, F_DUPFD_CLOEXEC, 3), .since_ms = n->now_ms};
     address_of(fd, a->address);
     size_t strangers;
     struct fm_net_accepted *go = stranger_to_go(n, &strangers);
     if (strangers > FM_HANDSHAKES_MAX && go != NULL) {
         fm_net_tcp_shut(go->fd);
-        go->fd = -1;
+        accepted_free(go);
     }
 }
 
 static void on_disconnected(struct fm_net *n, int fd)
 {
     struct fm_net_accepted *a = accepted_of(n, fd);
+    bool by_libzmq = a != NULL && fm_net_tcp_stands(a->twin);
     if (a != NULL)
-        a->fd = -1;
+        accepted_free(a);
     for (size_t i = 0; i < FM_NET_CONNS_MAX; i++) {
         struct fm_net_conn *c = &n->conns[i];
         if (!c->dealer && c->state == FM_NET_OPEN && c->fd == fd) {
+            /* libzmq ends it where a frame is larger than Z1 allows or no CURVE message; or where no heartbeat comes */
+            bool fault = by_libzmq && n->now_ms - c->heard_ms < FM_SOCKET_HEARTBEAT_TIMEOUT_MS;
             c->fd = -1; /* closed already: another connection may have its number */
-            fm_net_conn_end(n, c, "lost");
+            if (fault)
+                fm_net_refused(n, &c->key, "bad-frame");
+            fm_net_conn_end(n, c, fault ? "bad-frame" : "lost");
         }
     }
 }
@@ -107,6 +122,8 @@ void fm_net_router_events(struct fm_net *n)
             on_accepted(n, value);
         else if (event == ZMQ_EVENT_DISCONNECTED)
             on_disconnected(n, value);
+        else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+            fm_net_refused(n, NULL, "no-handshake"); /* garbage, a flood's or too slow; ZAP's own no is counted there */
         else if (event == ZMQ_EVENT_ACCEPT_FAILED && ++n->accept_failed > ACCEPT_FAILURES_MAX && n->rebind_ms == 0) {
             /* no descriptors: the listener would spin (Z13) */
             zmq_unbind(n->router, n->endpoint);
@@ -134,7 +151,7 @@ void fm_net_router_watch(struct fm_net *n)
         if (flood || n->now_ms - a->since_ms > ADMIT_MS_MAX) {
             fm_net_refused(n, NULL, flood ? "too-large" : "no-handshake");
             fm_net_tcp_shut(a->fd);
-            a->fd = -1;
+            accepted_free(a);
         }
     }
 }
