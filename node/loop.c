@@ -320,7 +320,7 @@ int fm_run(const struct fm_paths *paths, bool json, bool quiet)
         rc = (rt->signal_fd = signals_open()) >= 0 ? FM_OK : FM_EIO;
     if (rc == FM_OK)
         rc = open_all(rt, paths);
-    if (rc != FM_OK)
+    if (rc != FM_OK && rc != FM_ENOTFOUND && rc != FM_EBUSY) /* these the command says */
         fm_log(FM_LOG_ERROR, "%s: %s (%s)", fm_error_code(rc), fm_error_text(rc), paths->data);
     while (rc == FM_OK && rt->failed == FM_OK && !rt->stopping)
         serve(rt);

@@ -91,6 +91,8 @@ int main(int argc, char **argv)
     else
         cmd.command = find(argc - 1 - before, named, &words);
     words = bare ? 0 : words;
+    for (int i = 1; i < argc; i++) /* so that a wrong command or option is already told in the form asked for */
+        cmd.json = cmd.json || strcmp(argv[i], "--json") == 0;
     if (cmd.command == NULL) {
         cmd.command = &fm_commands[0];
         char what[120];
@@ -98,8 +100,6 @@ int main(int argc, char **argv)
         return fm_say_error(&cmd, "usage", what, NULL, "fieldmesh help");
     }
     memmove(named, named + words, (size_t)(argc - 1 - before - words) * sizeof *named);
-    for (int i = 1; i < argc - words; i++) /* so that a wrong option is already told in the form asked for */
-        cmd.json = cmd.json || strcmp(argv[i], "--json") == 0;
     int rc = read_args(&cmd, argc - 1 - words, argv + 1);
     if (rc != 0)
         return rc;

@@ -254,8 +254,23 @@ static int take_sets(struct fm_op *op, const json_t *sets)
     return rc;
 }
 
+/* A node that is joined takes in more sets of its own mesh only. */
+static bool is_foreign(struct fm_op *op)
+{
+    struct fm_mesh_id mesh;
+    bool foreign = fm_repl_role(op->n->repl) != FM_ROLE_NONE &&
+                   fm_hex_parse(mesh.b, sizeof mesh.b, fm_op_span(json_object_get(op->request, "mesh"))) == FM_OK &&
+                   !fm_id_eq(&op->n->identity.mesh, &mesh);
+    if (foreign)
+        fm_op_fail(op, "foreign-mesh", "this grant is of another mesh than this node's",
+                   "make another node: fieldmesh --data DIR init");
+    return foreign;
+}
+
 static void join_end(struct fm_op *op)
 {
+    if (is_foreign(op))
+        return;
     const json_t *sets = json_object_get(op->request, "sets");
     bool was_joined = fm_repl_role(op->n->repl) != FM_ROLE_NONE;
     if (!fm_op_tickets(op, json_array_size(sets))) {

@@ -133,11 +133,11 @@ static void records_end(struct fm_op *op)
     const char *type = fm_op_text(op, "type", NULL), *of = fm_op_text(op, "entity", NULL);
     int kind = type != NULL ? fm_kind_from(fm_span_str(type)) : 0;
     if (type != NULL && kind == 0) {
-        fm_op_fail(op, "usage", "type: want assessment, response, entity, assignment or user", NULL);
+        fm_op_fail(op, "usage", "type: want assessment, response, entity, assignment or user", "fieldmesh records --type assessment");
         return;
     }
     if (of != NULL && fm_uuid_parse(&entity, fm_span_str(of)) != FM_OK) {
-        fm_op_fail(op, "usage", "entity: want the id of an entity", NULL);
+        fm_op_fail(op, "usage", "entity: want the id of an entity", "fieldmesh records --type entity");
         return;
     }
     json_t *list = json_array();
