@@ -29,7 +29,7 @@ MAIN    := node/main.c
 OBJ     := $(call objects,$(filter-out $(MAIN),$(foreach r,$(ROOMS),$(call sources,$(r)))))
 SUPPORT := $(call objects,$(call sources,tests/support))
 UNIT    := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
-TESTS   := $(addprefix $(B)/,$(UNIT))
+TESTS   := $(addprefix $(B)/,$(UNIT) $(patsubst %.c,%,$(wildcard tests/e2e/*.c)))
 
 .PHONY: all test-programs check check-fast check-unit check-e2e check-layers check-headers check-warnings \
         coverage bench fuzz demo-thin install clean help
