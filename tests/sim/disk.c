@@ -39,6 +39,7 @@ static void renew(struct sim *s, struct sim_node *n, bool seen)
 {
     n->acked_count = 0;
     n->known_before = false;
+    n->twin = n->twin || !seen;
     if (seen) {
         n->self.incarnation = n->incarnations += 1;
         fm_be_put(n->self.store.b, sim_draw(&s->rng, UINT64_MAX), 8);
@@ -77,6 +78,7 @@ void sim_disk_clone(struct sim *s, int i)
     assert(to->store != NULL);
     held_becomes(s, s->count, s->model.held[i], (size_t)s->model.set_count);
     renew(s, to, !sim_chance(&s->rng, 30));
+    from->twin = from->twin || to->twin;
     s->count++;
     sim_node_start(s, s->count - 1);
 }

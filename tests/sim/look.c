@@ -160,6 +160,8 @@ static void check_receipt(struct sim *s, int i, struct fm_span bytes)
     struct fm_statement st;
     struct fm_receipt_tip tip;
     MUST(fm_statement_decode(&st, &s->nodes[i].crypto, &s->mesh, bytes));
+    if (!fm_id_eq(&st.store, &s->nodes[i].self.store) || s->nodes[i].twin)
+        return; /* it came back from a peer, and speaks of a disk that is gone */
     while (fm_statement_tip(&st.tips, &tip) == FM_OK) {
         bool held = false;
         for (int k = 0; k < s->model.set_count && !held; k++)

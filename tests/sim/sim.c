@@ -146,21 +146,38 @@ static bool takes_part(struct sim *s, int i)
     return s->nodes[i].there && i != s->plan->cfg.withholder && s->nodes[i].up;
 }
 
-/* A row of all whom the hub admits, each linked to the one before it (a copied machine to the hub: it may not be the
- * neighbour of its twin). */
-static void link_up(struct sim *s)
+/* Two machines with one key turn each other out: they take turns. */
+static bool on_duty(const struct sim *s, int i, uint64_t shift)
+{
+    uint64_t twins = 0, own = 0;
+    for (int k = 0; k < s->count; k++)
+        if (s->nodes[k].device == s->nodes[i].device) {
+            own = k == i ? twins : own;
+            twins++;
+        }
+    return shift % twins == own;
+}
+
+/* A row of all whom the hub admits, each linked to the one before it; or to the hub, if that one will not have it, as news
+ * of a revocation may stand between them. */
+static void link_up(struct sim *s, uint64_t minute)
 {
     int last = 0;
+    if (!takes_part(s, 0))
+        return;
     for (int i = 1; i < s->count; i++) {
-        int to = s->nodes[i].clone ? 0 : last;
-        if (!takes_part(s, i) || !takes_part(s, 0))
+        int to = minute % 2 == 1 ? 0 : last;
+        if (!takes_part(s, i))
             continue;
-        if (!fm_repl_admits(s->nodes[0].core, &s->nodes[i].self.transport) && i >= s->plan->cfg.coordinators)
+        if (!on_duty(s, i, minute / 5)) {
+            sim_net_cut_node(s, i);
             continue;
-        if (sim_net_between(s, to, i) < 0)
+        }
+        if (!fm_repl_admits(s->nodes[0].core, &s->nodes[i].self.transport))
+            continue;
+        if (sim_net_between(s, last, i) < 0 && sim_net_between(s, to, i) < 0)
             sim_net_connect(s, to, i, 1 + s->plan->cfg.delay_ms / 4);
-        if (!s->nodes[i].clone)
-            last = i;
+        last = i;
     }
 }
 
@@ -177,10 +194,10 @@ static void heal(struct sim *s)
         if (!s->nodes[i].up)
             sim_node_start(s, i);
     }
-    /* Two machines with one key turn each other out at the hub: the copies take their turns. */
     uint64_t end = s->now + SIM_HEAL_MS;
-    for (bool agreed = false; s->now < end && !agreed;) {
-        link_up(s);
+    uint64_t minute = 0;
+    for (bool agreed = false; s->now < end && !agreed; minute++) {
+        link_up(s, minute);
         run_until(s, s->now + 60000);
         agreed = sim_look_agreed(s, false);
     }

@@ -74,6 +74,7 @@ struct sim_fresh { /* a set or statement of the running turn */
 };
 struct sim_node {
     bool there, up, foe, clone, gone; /* gone: revoked or expired by plan; foe: no core */
+    bool twin;     /* another disk has, or had, this store's id and incarnation */
     int device;
     uint8_t role;
     struct fm_self self;
