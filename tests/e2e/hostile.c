@@ -76,9 +76,11 @@ static bool drain(struct raw_curve *r, int ms)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     long until = now.tv_sec * 1000 + now.tv_nsec / 1000000 + ms, left;
-    while (clock_gettime(CLOCK_MONOTONIC, &now), (left = until - now.tv_sec * 1000 - now.tv_nsec / 1000000) > 0)
-        if (poll(&(struct pollfd){.fd = r->fd, .events = POLLIN}, 1, (int)left) > 0 && recv(r->fd, sink, sizeof sink, 0) <= 0)
+    while (clock_gettime(CLOCK_MONOTONIC, &now), (left = until - now.tv_sec * 1000 - now.tv_nsec / 1000000) > 0) {
+        struct pollfd in = {.fd = r->fd, .events = POLLIN};
+        if (poll(&in, 1, (int)left) > 0 && recv(r->fd, sink, sizeof sink, 0) <= 0)
             return true;
+    }
     return false;
 }
 
@@ -180,12 +182,16 @@ static void new_record(struct fm_node *n, struct fm_change *change, struct fm_ar
     uint8_t *copy = fm_arena_copy(arena, document), *text = copy + (id.data - document.data);
     must(copy != NULL, "memory");
     memcpy(text + id.len - 12, "0123456789ab", 12);
-    *change = (struct fm_change){.kind = FM_KIND_ASSESSMENT, .action = FM_CREATE, .version = 1,
-                                 .actor = fm_span(fm_arena_copy(arena, actor), actor.len), .document = fm_span(copy, document.len)};
+    *change = (struct fm_change){.kind = FM_KIND_ASSESSMENT,
+                                 .action = FM_CREATE,
+                                 .version = 1,
+                                 .actor = fm_span(fm_arena_copy(arena, actor), actor.len),
+                                 .document = fm_span(copy, document.len)};
     must(fm_uuid_parse(&change->record, fm_span(text, id.len)) == FM_OK, "the copy's id");
 }
 
-static void close_set(struct fm_node *n, struct fm_set_header *h, struct fm_set_id *id, struct fm_span changes, struct fm_pack *out)
+static void close_set(struct fm_node *n, struct fm_set_header *h, struct fm_set_id *id, struct fm_span changes,
+                      struct fm_pack *out)
 {
     struct fm_key keys[FM_GRANT_DATA_KEYS_MAX];
     size_t count = fm_repl_data_keys(n->repl, keys, FM_GRANT_DATA_KEYS_MAX);
@@ -212,15 +218,17 @@ static void make_sets(const struct fm_paths *paths, struct fm_pack *out)
     must(look->stream_each(look->ctx, take_stream, &s) == FM_OK && s.found &&
              look->set_get(look->ctx, &s.row.stream, s.row.tips[0].sequence, &s.row.tips[0].id, &tip) == FM_OK,
          "it has no stream of records");
-    struct fm_set_header h = {.format = FM_FORMAT, .stream = s.row.stream, .sequence = tip.sequence + 1, .has_prev = true, .prev = tip.id,
-                              .has_grant = true, .grant = own.grant, .epoch = tip.epoch, .time = tip.time + 1000, .change_count = 1};
-    close_set(n, &h, &id, fm_span_str("\xc1 this is no array of changes"), out);
-    h = (struct fm_set_header){.format = FM_FORMAT, .stream = s.row.stream, .sequence = tip.sequence + 2, .has_prev = true, .prev = id,
-                               .has_grant = true, .grant = own.grant, .epoch = tip.epoch, .time = tip.time + 2000, .change_count = 1};
+    struct fm_set_header bad = {.format = FM_FORMAT, .stream = s.row.stream, .sequence = tip.sequence + 1, .has_prev = true,
+                                .prev = tip.id, .has_grant = true, .grant = own.grant, .epoch = tip.epoch,
+                                .time = tip.time + 1000, .change_count = 1}, good = bad;
+    close_set(n, &bad, &id, fm_span_str("\xc1 this is no array of changes"), out);
+    good.sequence++;
+    good.prev = id;
+    good.time += 1000;
     new_record(n, &change, &arena);
     fm_buf_init(&sound, FM_CHANGE_BYTES_MAX + 16);
     must(fm_buf_add(&sound, "\x91", 1) == FM_OK && fm_change_encode(&sound, &change) == FM_OK, "change");
-    close_set(n, &h, &id, fm_buf_span(&sound), out);
+    close_set(n, &good, &id, fm_buf_span(&sound), out);
     fm_buf_fini(&sound);
     fm_arena_fini(&arena);
     fm_node_close(n);
@@ -264,8 +272,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(struct raw_curve *r);
-    } modes[] = {{"knock", knock}, {"garbage", garbage}, {"garbage-after-hello", garbage_after_hello}, {"foreign", foreign},
-                 {"many-frames", many_frames}, {"endless", endless}, {"too-large", too_large}, {"huge", huge}, {"void", void_set}};
+    } modes[] = {{"knock", knock},     {"garbage", garbage},         {"garbage-after-hello", garbage_after_hello},
+                 {"foreign", foreign}, {"many-frames", many_frames}, {"endless", endless},
+                 {"huge", huge},       {"too-large", too_large},     {"void", void_set}};
     struct fm_paths paths;
     struct fm_identity other;
     struct raw_curve r;
