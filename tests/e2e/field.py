@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import time
@@ -11,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import mesh  # noqa: E402
 
 failed = []
+signal.signal(signal.SIGTERM, lambda *x: sys.exit(143))     # so that what was started is ended
 
 
 def ok(name, truth, detail=''):
