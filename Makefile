@@ -32,7 +32,7 @@ UNIT    := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 TESTS   := $(addprefix $(B)/,$(UNIT) $(patsubst %.c,%,$(wildcard tests/e2e/*.c)))
 
 .PHONY: all test-programs check check-fast check-unit check-e2e check-layers check-headers check-warnings \
-        coverage bench fuzz demo-thin install clean help
+        coverage bench fuzz sim planted demo-thin install clean help
 .SECONDARY:
 
 all: $(B)/fieldmesh
@@ -42,6 +42,11 @@ $(B)/fieldmesh: $(call objects,$(MAIN)) $(OBJ)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
 $(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(OBJ)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
+# The simulator needs the core and its own stores, nothing of the shell.
+SIM := $(call objects,$(foreach r,replication crypto tests/sim,$(call sources,$(r))) node/compress.c \
+       $(addprefix tests/support/,memory.c memory_port.c ordered.c fake_crypto.c text_doc.c))
+$(B)/sim: $(SIM)
+	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_all) $(CFLAGS_$(MODE)) $(CFLAGS) -c -o $@ $<
@@ -60,6 +65,9 @@ check-headers: ; @CC="$(CC)" CFLAGS="$(filter-out -MMD -MP,$(CFLAGS_all))" sh te
 coverage: ; @sh tests/coverage.sh
 bench: ; @$(MAKE) --no-print-directory MODE=release all && sh tests/bench/run.sh
 fuzz: ; @sh tests/fuzz/run.sh
+# make sim SEED=7 tells one seed; make sim SEEDS=1000 runs as many; make sim runs for a minute
+sim: $(B)/sim ; @$(B)/sim $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--seconds 60))
+planted: ; @sh tests/planted/run.sh
 demo-thin: ; @$(MAKE) --no-print-directory MODE=release all && sh tests/e2e/thin.sh
 
 install: $(B)/fieldmesh

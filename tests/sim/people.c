@@ -86,7 +86,7 @@ static void payload(struct sim *s, char *text, size_t size, const char *id, cons
     (void)snprintf(text + len, size - len, "assessmentData:{%s:%s}}", fields[which], value);
 }
 
-void sim_people_act(struct sim *s, int n)
+static void edit(struct sim *s, int n)
 {
     struct sim_rng *r = &s->rng;
     struct fm_arena arena = {0};
@@ -115,6 +115,20 @@ void sim_people_act(struct sim *s, int n)
         submit(s, n, "assessment", strlen(text) < 60 ? "delete" : "update", actor, version, from_base ? &base->id : NULL, text);
     }
     fm_arena_fini(&arena);
+}
+
+/* Now and then two write at the same millisecond: then nothing but the version id decides. */
+void sim_people_act(struct sim *s, int n, int other)
+{
+    bool both = sim_chance(&s->rng, 15);
+    uint64_t same = s->rng.s;
+    edit(s, n);
+    if (!both)
+        return;
+    s->rng.s = same;
+    edit(s, other);
+    if (s->nodes[other].up && sim_chance(&s->rng, 50))
+        edit(s, other);
 }
 
 /* Take the winner, take other data, merge; or take a decision back. */

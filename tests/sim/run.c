@@ -1,14 +1,16 @@
 /* The program: seeds one after the other, each twice; a seed that fails is shrunk.
  *
- *   sim --seed N [--verbose]     one seed, told in full if it fails
- *   sim --seeds FROM COUNT       as many; --seconds S: as many as fit
- *   sim --file PATH              the seeds of a file, one a line, # for comments */
+ *   sim --seed N [--verbose]                  one seed; its story is told, in short if it fails
+ *   sim [--from N] --seeds COUNT              as many; --seconds S: as many as fit in
+ *   sim --file PATH                           the seeds of a file, one a line; other lines are comments
+ *   --first: stop at the first that fails; --no-shrink; --nodes N, --events N: smaller worlds */
 #include <assert.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,17 +144,18 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static double cpu(void)
+/* Of the runs, which are children. */
+static double cpu_seconds(void)
 {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    struct rusage u;
+    (void)getrusage(RUSAGE_CHILDREN, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 int main(int argc, char **argv)
 {
     uint64_t from = 1, count = 0, single = 0, seconds = 60, failed = 0, ran = 0;
-    bool verbose = false, shrinks = true;
+    bool verbose = false, shrinks = true, first = false;
     uint64_t total_ms = 0, total_sets = 0, total_deliveries = 0;
     const char *file = NULL;
     for (int i = 1; i < argc; i++) {
@@ -161,6 +164,8 @@ int main(int argc, char **argv)
             verbose = true;
         else if (strcmp(argv[i], "--no-shrink") == 0)
             shrinks = false;
+        else if (strcmp(argv[i], "--first") == 0)
+            first = true;
         else if (next == NULL)
             return 2;
         else if (strcmp(argv[i], "--seed") == 0)
@@ -207,19 +212,18 @@ int main(int argc, char **argv)
             total_deliveries += shared->deliveries;
         } else {
             failed++;
-            tell_failure(seed, shrinks && failed == 1);
+            tell_failure(seed, shrinks && !first && failed == 1);
         }
         if (single != 0 && held)
             (void)printf("seed %llu held: %.1f days, %llu sets, trace %016llx\n", (unsigned long long)seed,
                          (double)shared->virtual_ms / SIM_DAY_MS, (unsigned long long)shared->sets,
                          (unsigned long long)shared->trace);
-        if (single != 0 || failed >= 10)
+        if (single != 0 || failed >= (first ? 1 : 10))
             break;
     }
     if (seeds != NULL)
         (void)fclose(seeds);
-    double years = (double)total_ms / SIM_DAY_MS / 365.25, hours = (now() - start) / 3600;
-    (void)cpu;
+    double years = (double)total_ms / SIM_DAY_MS / 365.25, hours = cpu_seconds() / 3600;
     if (failed == 0)
         (void)printf("ok simulated %llu seeds, %.2f cluster-years, no invariant broken (%llu sets, %llu messages, "
                      "%.0f cluster-years per core-hour, each seed twice)\n", (unsigned long long)ran, years,

@@ -105,7 +105,7 @@ static void run_planned(struct sim *s, const struct sim_planned *e)
     moved.node = (uint8_t)n;
     sim_tell(s, "%s %d %d", sim_plan_name(e->kind), n, e->other);
     switch ((enum sim_kind)e->kind) {
-    case SIM_PEOPLE: sim_people_act(s, n); break;
+    case SIM_PEOPLE: sim_people_act(s, n, e->other); break;
     case SIM_DECIDE: sim_people_decide(s, e->node); break;
     case SIM_CONTACT: sim_net_contact(s, &moved); break;
     case SIM_CRASH: sim_disk_crash(s, n); break;

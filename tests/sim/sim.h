@@ -185,7 +185,7 @@ int sim_net_between(const struct sim *s, int a, int b); /* -1: none */
 void sim_net_fini(struct sim *s);
 
 /* --- what the plan's events do --- */
-void sim_people_act(struct sim *s, int n);
+void sim_people_act(struct sim *s, int n, int other);
 void sim_people_decide(struct sim *s, int n);
 void sim_people_begin(struct sim *s);
 void sim_disk_crash(struct sim *s, int n);
