@@ -6,87 +6,6 @@
 
 #define SAME(a, b) (memcmp((a), (b), sizeof(a)) == 0)
 
-static void *room(void *at, int count, int *cap, size_t size)
-{
-    if (count < *cap)
-        return at;
-    *cap = *cap == 0 ? 64 : 2 * *cap;
-    at = realloc(at, (size_t)*cap * size);
-    assert(at != NULL);
-    return at;
-}
-
-#define ADD(m, what, x)                                                                                   \
-    ((m)->what##s = room((m)->what##s, (m)->what##_count, &(m)->what##s_cap, sizeof *(m)->what##s),       \
-     (m)->what##s[(m)->what##_count] = *(x), (m)->what##_count++)
-
-void model_free(struct model *m)
-{
-    for (int i = 0; i < MODEL_NODES; i++)
-        free(m->held[i]);
-    free(m->sets);
-    free(m->grants);
-    free(m->revokes);
-    free(m->adopts);
-    free(m->versions);
-    memset(m, 0, sizeof *m);
-}
-
-int model_find_set(const struct model *m, const uint8_t id[32])
-{
-    for (int i = m->set_count; i-- > 0;)
-        if (memcmp(m->sets[i].id, id, 32) == 0)
-            return i;
-    return -1;
-}
-
-int model_find_version(const struct model *m, const uint8_t id[24])
-{
-    for (int i = m->version_count; i-- > 0;)
-        if (memcmp(m->versions[i].id, id, 24) == 0)
-            return i;
-    return -1;
-}
-
-int model_add_set(struct model *m, const struct model_set *s)
-{
-    int cap = m->sets_cap, at = ADD(m, set, s);
-    for (int i = 0; i < MODEL_NODES && cap != m->sets_cap; i++) {
-        m->held[i] = realloc(m->held[i], (size_t)m->sets_cap);
-        assert(m->held[i] != NULL);
-        memset(m->held[i] + cap, 0, (size_t)(m->sets_cap - cap));
-    }
-    m->sets[at].prev_at = s->has_prev ? model_find_set(m, s->prev) : -1;
-    for (int i = 0; i < at; i++) /* it may have come after its follower */
-        if (m->sets[i].has_prev && SAME(m->sets[i].prev, s->id))
-            m->sets[i].prev_at = at;
-    return at;
-}
-
-int model_add_grant(struct model *m, const struct model_grant *g) { return ADD(m, grant, g); }
-int model_add_revoke(struct model *m, const struct model_revoke *r) { return ADD(m, revoke, r); }
-int model_add_adopt(struct model *m, const struct model_adopt *a) { return ADD(m, adopt, a); }
-
-int model_add_version(struct model *m, const struct model_version *v, int set)
-{
-    int at = model_find_version(m, v->id);
-    if (at < 0) {
-        at = ADD(m, version, v);
-        m->versions[at].sets = 0;
-        for (int p = 0; p < v->parents; p++)
-            m->versions[at].parent_at[p] = model_find_version(m, v->parent[p]);
-        for (int i = 0; i < at; i++)
-            for (int p = 0; p < m->versions[i].parents; p++)
-                if (SAME(m->versions[i].parent[p], v->id))
-                    m->versions[i].parent_at[p] = at;
-    }
-    assert(m->versions[at].sets < MODEL_HOLDERS);
-    m->versions[at].set[m->versions[at].sets++] = set;
-    return at;
-}
-
-/* --- sets --- */
-
 static const struct model_grant *grant_of(const struct model *m, const struct model_set *s)
 {
     for (int i = 0; i < m->grant_count; i++)
@@ -105,7 +24,7 @@ static int role_of(const struct model *m, const struct model_set *s)
 static int layer_of(const struct model *m, int set)
 {
     int role = role_of(m, &m->sets[set]);
-    return role == MODEL_ROOT ? 0 : role == MODEL_COORDINATOR ? 1 : 2;
+    return role > MODEL_COORDINATOR ? 2 : role - MODEL_ROOT;
 }
 
 static bool set_void(const struct model *m, const struct model_set *s)
@@ -155,8 +74,6 @@ static int judge(const struct model *m, int node, int set, int layer)
     }
     return good ? MODEL_COUNTED : MODEL_QUARANTINED;
 }
-
-/* --- versions --- */
 
 static bool allowed(const struct model_version *v, int role)
 {
@@ -209,7 +126,7 @@ static bool live(const struct model *m, const struct model_version *v, int want)
 
 static int up(const struct model_version *v) { return v->decision ? v->parents : v->parents > 0; }
 
-/* Newest number first: < 0 if a stands before b. */
+/* < 0: a stands before b */
 static int before(const struct model_version *a, const struct model_version *b)
 {
     if (a->settlement != b->settlement)
@@ -246,14 +163,11 @@ static void place_record(struct model *m, const int *order, int count)
     if (winner < 0)
         return;
     struct model_version *w = &m->versions[winner];
-    for (int at = winner;; at = m->versions[at].parent_at[0]) {
+    for (int at = winner; at >= 0; at = m->versions[at].parents > 0 ? m->versions[at].parent_at[0] : -1)
         m->versions[at].line = true;
-        if (m->versions[at].parents == 0)
-            break;
-    }
     mark(m, order, count, winner);
-    for (int i = 0; i < count; i++)
-        m->versions[order[i]].above = m->versions[order[i]].mark; /* the winner descends from it */
+    for (int i = 0; i < count; i++) /* the winner descends from it */
+        m->versions[order[i]].above = m->versions[order[i]].mark;
     for (int i = 0; i < count; i++) {
         struct model_version *h = &m->versions[order[i]];
         if (!h->counted || h->covered || h == w)
@@ -267,20 +181,17 @@ static void place_record(struct model *m, const int *order, int count)
     }
     for (int i = 0; i < count; i++) {
         struct model_version *v = &m->versions[order[i]];
-        if (!v->counted)
-            v->place = MODEL_NOWHERE;
-        else if (v->line)
+        if (v->counted && v->line)
             v->place = v == w ? MODEL_WINNER : MODEL_LINE;
-        else if (v->above)
-            v->place = MODEL_SETTLED;
-        else if (v->covered)
-            v->place = v->open ? MODEL_REPLACED : MODEL_SETTLED;
+        else if (v->counted && (v->above || v->covered))
+            v->place = v->open && !v->above ? MODEL_REPLACED : MODEL_SETTLED;
     }
 }
 
 void model_fold(struct model *m, int node)
 {
-    int *order = malloc(((size_t)m->version_count + 1) * sizeof *order), count = 0, *some = order;
+    int *order = malloc(((size_t)m->version_count + 1) * 2 * sizeof *order), count = 0, *some = order;
+    int *mine = order + m->version_count + 1;
     assert(order != NULL);
     for (int i = 0; i < m->set_count; i++)
         m->sets[i].verdict = 0;
@@ -308,7 +219,7 @@ void model_fold(struct model *m, int node)
         }
     }
     sorting = m;
-    if (count > 0)
+    if (count > 0) /* newest first: a child stands before its parents */
         qsort(order, (size_t)count, sizeof *order, by_number);
     for (int i = 0; i < count; i++) { /* an undo's number is above its decision's */
         struct model_version *v = &m->versions[order[i]];
@@ -329,13 +240,11 @@ void model_fold(struct model *m, int node)
     for (; count > 0; some++, count--) { /* record by record: its versions to the front, in their order */
         if (m->versions[*some].some)
             continue;
-        int n = 0, *mine = malloc((size_t)count * sizeof *mine);
-        assert(mine != NULL);
+        int n = 0;
         for (int i = 0; i < count; i++)
             if (m->versions[some[i]].kind == m->versions[*some].kind && SAME(m->versions[some[i]].record, m->versions[*some].record))
                 m->versions[mine[n++] = some[i]].some = true;
         place_record(m, mine, n);
-        free(mine);
     }
     free(order);
 }
