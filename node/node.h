@@ -22,6 +22,12 @@ struct fm_effects {
     void (*taken)(void *ctx, uint64_t ticket, int error, const struct fm_set_id *set);
 };
 
+/* How many responses are flagged, as of a change number. */
+struct fm_flagged {
+    bool known;
+    uint64_t number, missing;
+};
+
 struct fm_node {
     struct fm_paths paths;
     struct fm_config config;
@@ -33,6 +39,7 @@ struct fm_node {
     struct fm_outbox *outbox;   /* effects that wait for the commit */
     uint64_t ticket_last;
     struct fm_op *ops;          /* operations of the running turn (ops.c) */
+    struct fm_flagged flagged;
     bool in_turn;
     uint64_t started_ms;
     uint64_t (*clock_ms)(void *ctx); /* NULL: the wall clock; tests set another */

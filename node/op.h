@@ -47,6 +47,9 @@ json_t *fm_op_time(uint64_t hybrid);                                     /* ISO 
 json_t *fm_op_document(struct fm_op *op, const struct fm_version *v, char actor[FM_ACTOR_BYTES_MAX + 1]); /* null: not readable */
 json_t *fm_op_author(struct fm_op *op, const struct fm_version *v);      /* the node's name, or its fingerprint */
 json_t *fm_op_conflict(struct fm_op *op, const struct fm_conflict *entry); /* rule 57 */
+/* Rule 53: what is wrong with a response's assessment ("parent-missing", "parent-deleted", "entity-differs"), shown to people
+ * and never an error. NULL: nothing. */
+const char *fm_op_flag(struct fm_op *op, const struct fm_head *head);
 /* All versions of a record, in key order. */
 int fm_op_versions(struct fm_op *op, uint8_t kind, const struct fm_record_id *record, struct fm_version **out, size_t *count);
 /* The member whose name or fingerprint (or its beginning, four characters at least) this is. False: none, or several. */

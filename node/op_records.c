@@ -8,8 +8,7 @@
 
 #define PAGE_MAX 1000
 
-/* Rule 53: what is wrong with a response's assessment, shown to people and never an error. NULL: nothing. */
-static const char *flag_of(struct fm_op *op, const struct fm_head *head)
+const char *fm_op_flag(struct fm_op *op, const struct fm_head *head)
 {
     const struct fm_port *port = fm_store_port(op->n->store);
     struct fm_span document, text;
@@ -42,7 +41,7 @@ static json_t *record_json(struct fm_op *op, const struct fm_head *head)
     json_object_set_new(out, "openConflicts", json_integer(head->open));
     json_object_set_new(out, "node", fm_op_author(op, &v));
     json_object_set_new(out, "document", fm_op_document(op, &v, NULL));
-    const char *flag = flag_of(op, head);
+    const char *flag = fm_op_flag(op, head);
     if (flag != NULL)
         json_object_set_new(out, "flag", json_string(flag));
     return out;
@@ -220,7 +219,7 @@ static void show_end(struct fm_op *op)
     json_object_set_new(op->answer, "deleted", json_boolean(head.deleted));
     json_object_set(op->answer, "document", record != NULL ? json_object_get(record, "document") : json_null());
     json_object_set_new(op->answer, "duplicates", duplicates_of(op, &head));
-    const char *flag = flag_of(op, &head);
+    const char *flag = fm_op_flag(op, &head);
     if (flag != NULL)
         json_object_set_new(op->answer, "flag", json_string(flag));
     json_object_set_new(op->answer, "versions", list);

@@ -3,35 +3,31 @@
 
 #include "node/loop.h"
 #include "node/op.h"
-#include "replication/doc.h"
 
-/* rule 53: responses whose assessment is missing, deleted or of another entity; for people, never an error. */
+/* Responses flagged parent-missing (rule 53). Looks at all of them, so what was found stands until a record changes. */
 static int count_flagged(struct fm_op *op, uint64_t *missing)
 {
     enum { PAGE = 256 };
-    const struct fm_port *port = fm_store_port(op->n->store);
-    struct fm_head *heads = calloc(PAGE, sizeof *heads), parent;
-    struct fm_record_id after, assessment;
+    struct fm_flagged *known = &op->n->flagged;
+    struct fm_head *heads = calloc(PAGE, sizeof *heads);
+    struct fm_record_id after;
+    uint64_t number = 0, stamp;
     size_t count = PAGE;
-    int rc = heads == NULL ? FM_ENOMEM : FM_OK;
-    *missing = 0;
-    for (bool first = true; rc == FM_OK && count == PAGE; first = false) {
+    int rc = heads == NULL ? FM_ENOMEM : fm_store_changed_last(op->n->store, &number, &stamp);
+    bool stands = rc == FM_OK && known->known && known->number == number;
+    *missing = stands ? known->missing : 0;
+    for (bool first = true; rc == FM_OK && !stands && count == PAGE; first = false) {
         fm_arena_reset(&op->arena);
         rc = fm_store_heads(op->n->store, FM_KIND_RESPONSE, first ? NULL : &after, &op->arena, heads, PAGE, &count);
         for (size_t i = 0; rc == FM_OK && i < count; i++) {
-            struct fm_version v;
-            struct fm_span document, actor, text;
             after = heads[i].record;
-            if (!heads[i].shown || heads[i].deleted ||
-                port->version_get(port->ctx, &heads[i].winner, &op->arena, &v) != FM_OK ||
-                fm_repl_document(op->n->repl, &v, &document, &actor) != FM_OK ||
-                fm_doc_str(document, "assessmentId", &text) != FM_OK || fm_uuid_parse(&assessment, text) != FM_OK)
-                continue;
-            *missing +=
-                port->head(port->ctx, FM_KIND_ASSESSMENT, &assessment, &op->arena, &parent) != FM_OK || !parent.shown;
+            const char *flag = heads[i].shown && !heads[i].deleted ? fm_op_flag(op, &heads[i]) : NULL;
+            *missing += flag != NULL && strcmp(flag, "parent-missing") == 0;
         }
     }
     free(heads);
+    if (rc == FM_OK)
+        *known = (struct fm_flagged){.known = true, .number = number, .missing = *missing};
     return rc;
 }
 
