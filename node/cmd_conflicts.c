@@ -110,6 +110,11 @@ int fm_cmd_conflicts(struct fm_cmd *cmd)
     return FM_EXIT_DONE;
 }
 
+static bool is_alike(json_t *a, json_t *b)
+{
+    return a == NULL || b == NULL ? a == b : json_equal(a, b);
+}
+
 static void short_text(char out[40], const json_t *value)
 {
     char *text = value != NULL ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
@@ -124,7 +129,7 @@ static void print_difference(void *arg, const char *path, json_t *a, json_t *b, 
     short_text(x, a);
     short_text(y, b);
     short_text(w, was);
-    bool only_a = was != NULL && b != NULL && json_equal(was, b), only_b = was != NULL && a != NULL && json_equal(was, a);
+    bool only_a = is_alike(was, b), only_b = is_alike(was, a);
     printf("*%-34s %-28s %-28s %-28s -> %s\n", path, w, x, y,
            only_a   ? "A, only A changed it"
            : only_b ? "B, only B changed it"
@@ -142,8 +147,8 @@ int fm_cmd_conflicts_show(struct fm_cmd *cmd)
     } else {
         printf("%s %s   %s, %s\n", fm_json_str(e, "entityType"), fm_json_str(e, "entityId"), fm_json_str(e, "class"),
                fm_json_str(e, "state"));
-        printf("  A  %s, %s, %s\n  B  %s, %s, %s\n\n", fm_json_str(e, "winningActor"), fm_json_str(e, "winningNode"),
-               fm_json_str(e, "winningTime"), fm_json_str(e, "losingActor"), fm_json_str(e, "losingNode"),
+        printf("  A  %s, %s, %s\n  B  %s, %s, %s\n\n", fm_json_str(e, "winningPerson"), fm_json_str(e, "winningNode"),
+               fm_json_str(e, "winningTime"), fm_json_str(e, "losingPerson"), fm_json_str(e, "losingNode"),
                fm_json_str(e, "losingTime"));
         printf(" %-34s %-28s %-28s %-28s\n", "FIELD", "WAS", "A", "B");
         each_difference(json_object_get(e, "winningVersion"), json_object_get(e, "losingVersion"),
@@ -220,6 +225,53 @@ static bool lay_over(struct fm_cmd *cmd, const json_t *entry, json_t *document)
     return true;
 }
 
+struct merge {
+    struct fm_cmd *cmd;
+    json_t *document;
+    char clash[256]; /* a field that both changed and no option chose */
+};
+
+static bool is_chosen(const struct fm_cmd *cmd, const char *path)
+{
+    static const char *const options[] = {"field", "set"};
+    size_t len = strlen(path);
+    const char *given;
+    for (size_t o = 0; o < 2; o++)
+        for (size_t i = 0; (given = fm_cmd_value(cmd, options[o], i)) != NULL; i++)
+            if (strncmp(given, path, len) == 0 && given[len] == '=')
+                return true;
+    return false;
+}
+
+/* What only B changed is taken from B; what both changed must be chosen. */
+static void take_one_sided(void *arg, const char *path, json_t *a, json_t *b, json_t *was)
+{
+    struct merge *m = arg;
+    if (is_alike(was, a))
+        set_path(m->document, path, b);
+    else if (!is_alike(was, b) && !is_chosen(m->cmd, path))
+        snprintf(m->clash, sizeof m->clash, "%s", path);
+}
+
+/* The document that --field and --set are laid over: A or B whole if taken, else A with what only B changed. NULL: said. */
+static json_t *start_from(struct fm_cmd *cmd, const json_t *entry, const char *take)
+{
+    bool b = take != NULL && strcmp(take, "B") == 0;
+    struct merge m = {.cmd = cmd,
+                      .document = json_deep_copy(json_object_get(entry, b ? "losingVersion" : "winningVersion"))};
+    if (take == NULL)
+        each_difference(json_object_get(entry, "winningVersion"), json_object_get(entry, "losingVersion"),
+                        json_object_get(entry, "base"), "", 0, take_one_sided, &m);
+    if (m.clash[0] == '\0')
+        return m.document;
+    char what[320];
+    snprintf(what, sizeof what, "both sides changed %s: choose", m.clash);
+    fm_say_error(cmd, "usage", what, NULL,
+                 "--field FIELD=A, --field FIELD=B or --set FIELD=VALUE; or --take A for the rest");
+    json_decref(m.document);
+    return NULL;
+}
+
 /* What the options ask for, as one resolution. NULL: said why. */
 static json_t *resolution_of(struct fm_cmd *cmd, const json_t *entry)
 {
@@ -234,8 +286,8 @@ static json_t *resolution_of(struct fm_cmd *cmd, const json_t *entry)
     if (note != NULL)
         json_object_set_new(out, "reason", json_string(note));
     if (own || take_b) {
-        json_t *document = json_deep_copy(json_object_get(entry, take_b ? "losingVersion" : "winningVersion"));
-        if (!lay_over(cmd, entry, document)) {
+        json_t *document = start_from(cmd, entry, take);
+        if (document == NULL || !lay_over(cmd, entry, document)) {
             json_decref(document);
             json_decref(out);
             return NULL;
@@ -246,6 +298,30 @@ static json_t *resolution_of(struct fm_cmd *cmd, const json_t *entry)
         json_object_set_new(out, "strategy", json_string(fm_cmd_has(cmd, "merge") ? "merge" : "last_write_wins"));
     }
     return out;
+}
+
+static void print_kept(void *arg, const char *path, json_t *result, json_t *shown, json_t *was)
+{
+    char now[40], before[40];
+    (void)arg;
+    (void)was;
+    short_text(now, result);
+    short_text(before, shown);
+    printf("  %-34s %s   (now %s)\n", path, now, before);
+}
+
+static void say_would(const json_t *entry, const json_t *resolution)
+{
+    const json_t *data = json_object_get(resolution, "data");
+    if (data == NULL) {
+        puts(strcmp(fm_json_str(resolution, "strategy"), "merge") == 0 ? "Would write what A and what B changed, together."
+                                                                       : "Would write A again, as it is shown now.");
+    } else {
+        puts("Would write a new version that differs from what is shown now in:");
+        if (each_difference(data, json_object_get(entry, "winningVersion"), NULL, "", 0, print_kept, NULL) == 0)
+            puts("  nothing");
+    }
+    puts("Nothing written.");
 }
 
 int fm_cmd_conflicts_resolve(struct fm_cmd *cmd)
@@ -259,7 +335,7 @@ int fm_cmd_conflicts_resolve(struct fm_cmd *cmd)
         if (resolution != NULL && cmd->json)
             fm_say_json(resolution);
         else if (resolution != NULL)
-            puts("Would settle it as asked. Nothing written.");
+            say_would(entry, resolution);
         code = resolution == NULL ? FM_EXIT_USAGE : FM_EXIT_DONE;
         json_decref(resolution);
         json_decref(entry);

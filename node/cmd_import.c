@@ -210,8 +210,12 @@ int fm_cmd_import(struct fm_cmd *cmd)
                             "fieldmesh import csv sites.csv --map sites.map.json");
     struct import im = {.cmd = cmd, .file = cmd->args[0], .rows = json_array()};
     FILE *in = fopen(im.file, "rb");
-    if (in == NULL)
-        return say_at(&im, "cannot be opened");
+    if (in == NULL) {
+        char what[FM_PATH_MAX];
+        json_decref(im.rows);
+        snprintf(what, sizeof what, "%s: cannot be opened", im.file);
+        return fm_say_error(cmd, "not-found", what, NULL, "check the name");
+    }
     fm_crypto_port(&im.crypto, NULL);
     int code = fm_csv_open(&im.csv, in) != FM_OK ? say_at(&im, "the first line does not name the columns, each once")
                                                  : read_mesh(&im);

@@ -189,7 +189,7 @@ static void show_record(struct fm_cmd *cmd, const json_t *a)
     printf("\n%-10s %-9s %-8s %-24s %-20s %s\n", "STATE", "VERSION", "ACTION", "TIME", "NODE", "BY");
     json_array_foreach(json_object_get(a, "versions"), i, v)
         printf("%-10s %-9lld %-8s %-24s %-20s %s\n", fm_json_str(v, "state"), fm_json_int(v, "version"),
-               fm_json_str(v, "action"), fm_json_str(v, "time"), fm_json_str(v, "author"), fm_json_str(v, "actor"));
+               fm_json_str(v, "action"), fm_json_str(v, "time"), fm_json_str(v, "author"), fm_json_str(v, "person"));
     json_array_foreach(json_object_get(a, "duplicates"), i, v)
         printf("\n! another record has this offlineId: fieldmesh show %s\n", json_string_value(v));
     const char *flag = fm_json_str(a, "flag"); /* rule 53 */

@@ -18,7 +18,9 @@ static void on_signal(int number)
 /* The peers this sync is about: all, or the one named. */
 static bool is_meant(const json_t *peer, const char *name)
 {
-    return name == NULL || strcmp(fm_json_str(peer, "name"), name) == 0 ||
+    if (name == NULL) /* whom we dial, and who is here */
+        return fm_json_str(peer, "address")[0] != '\0' || json_is_true(json_object_get(peer, "connected"));
+    return strcmp(fm_json_str(peer, "name"), name) == 0 ||
            (strlen(name) >= 4 && strncmp(fm_json_str(peer, "fingerprint"), name, strlen(name)) == 0);
 }
 

@@ -45,6 +45,7 @@ json_t *fm_op_hex(const void *bytes, size_t len);
 json_t *fm_op_uuid(const struct fm_record_id *id);
 json_t *fm_op_time(uint64_t hybrid);                                     /* ISO 8601 of a hybrid time */
 json_t *fm_op_document(struct fm_op *op, const struct fm_version *v, char actor[FM_ACTOR_BYTES_MAX + 1]); /* null: not readable */
+json_t *fm_op_person(struct fm_op *op, const char *actor);               /* the person's name; else the actor as it is */
 json_t *fm_op_author(struct fm_op *op, const struct fm_version *v);      /* the node's name, or its fingerprint */
 json_t *fm_op_conflict(struct fm_op *op, const struct fm_conflict *entry); /* rule 57 */
 /* Rule 53: what is wrong with a response's assessment ("parent-missing", "parent-deleted", "entity-differs"), shown to people

@@ -111,10 +111,12 @@ json_t *fm_op_conflict(struct fm_op *op, const struct fm_conflict *entry)
     json_object_set_new(out, "serverVersion", json_integer(shown->number));
     json_object_set_new(out, "winningVersion", fm_op_document(op, shown, actor));
     json_object_set_new(out, "winningActor", json_string(actor));
+    json_object_set_new(out, "winningPerson", fm_op_person(op, actor));
     json_object_set_new(out, "winningNode", fm_op_author(op, shown));
     json_object_set_new(out, "winningTime", fm_op_time(shown->time));
     json_object_set_new(out, "losingVersion", fm_op_document(op, loser, actor));
     json_object_set_new(out, "losingActor", json_string(actor));
+    json_object_set_new(out, "losingPerson", fm_op_person(op, actor));
     json_object_set_new(out, "losingNode", fm_op_author(op, loser));
     json_object_set_new(out, "losingTime", fm_op_time(loser->time));
     json_object_set_new(out, "losingVersionId", fm_op_hex(loser->id.b, sizeof loser->id.b));

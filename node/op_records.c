@@ -181,6 +181,7 @@ static json_t *version_json(struct fm_op *op, const struct fm_version *v)
     json_object_set_new(out, "author", fm_op_author(op, v));
     json_object_set_new(out, "document", fm_op_document(op, v, actor));
     json_object_set_new(out, "actor", json_string(actor));
+    json_object_set_new(out, "person", fm_op_person(op, actor));
     json_object_set_new(out, "time", fm_op_time(v->time));
     json_object_set_new(out, "parents", parents);
     static const char *const states[] = {"", "quarantined", "void", "waiting", "unknown"};

@@ -85,6 +85,36 @@ static void put_notices(struct fm_op *op, const struct fm_store_counts *c)
     json_object_set_new(op->answer, "notices", list);
 }
 
+static bool is_listed(const json_t *peers, const char *print)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach((json_t *)(uintptr_t)peers, i, p)
+    {
+        if (strcmp(fm_json_str(p, "fingerprint"), print) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Who is dialled or connected, and then everybody else of the mesh. */
+static void list_peers(struct fm_op *op, json_t *peers, json_t *refused)
+{
+    if (op->rt != NULL)
+        fm_runtime_peers(op->rt, peers, refused);
+    for (size_t i = 0; i < fm_repl_member_count(op->n->repl); i++) {
+        struct fm_member m;
+        char print[FM_FINGERPRINT_CHARS];
+        fm_repl_member(op->n->repl, i, &m);
+        fm_fingerprint(print, &m.author);
+        if (m.counted && !m.revoked && !m.self && !is_listed(peers, print))
+            json_array_append_new(peers, json_pack("{s:o, s:s, s:s, s:s, s:b, s:s, s:s}", "name",
+                                                   json_stringn((const char *)m.name.data, m.name.len), "role",
+                                                   fm_role_name(m.role), "fingerprint", print, "address", "", "connected",
+                                                   false, "phase", "", "lastError", ""));
+    }
+}
+
 static void status_end(struct fm_op *op)
 {
     struct fm_store_counts c;
@@ -101,10 +131,9 @@ static void status_end(struct fm_op *op)
     }
     fm_fingerprint(print, &op->n->identity.device.author_public);
     json_t *peers = json_array(), *refused = json_object();
-    if (op->rt != NULL) {
-        fm_runtime_peers(op->rt, peers, refused);
+    list_peers(op, peers, refused);
+    if (op->rt != NULL)
         fm_runtime_status(op->rt, op->answer);
-    }
     const char *role = fm_role_name(fm_repl_role(op->n->repl));
     json_object_set_new(op->answer, "node", json_pack("{s:s, s:s}", "name", op->n->config.name, "id", print));
     json_object_set_new(op->answer, "mesh", json_string(mesh_word(op, mesh)));
@@ -147,8 +176,7 @@ static void status_end(struct fm_op *op)
 static void peers_end(struct fm_op *op)
 {
     json_t *peers = json_array(), *refused = json_object();
-    if (op->rt != NULL)
-        fm_runtime_peers(op->rt, peers, refused);
+    list_peers(op, peers, refused);
     json_object_set_new(op->answer, "peers", peers);
     json_object_set_new(op->answer, "refused", refused);
 }

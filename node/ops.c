@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "node/op.h"
+#include "node/scope.h"
+#include "replication/doc.h"
 
 static const struct fm_op_kind *const tables[] = {fm_op_submit_kinds, fm_op_record_kinds, fm_op_conflict_kinds,
                                                   fm_op_member_kinds, fm_op_status_kinds};
@@ -215,6 +217,16 @@ json_t *fm_op_document(struct fm_op *op, const struct fm_version *v, char actor[
         actor[who.len] = '\0';
     }
     return fm_json_from_doc(document);
+}
+
+json_t *fm_op_person(struct fm_op *op, const char *actor)
+{
+    struct fm_record_id id;
+    struct fm_span document, name;
+    if (fm_uuid_parse(&id, fm_span_str(actor)) != FM_OK || fm_scope_document(op, FM_KIND_USER, &id, &document) != FM_OK ||
+        fm_doc_str(document, "name", &name) != FM_OK)
+        return json_string(actor);
+    return json_stringn((const char *)name.data, name.len);
 }
 
 json_t *fm_op_author(struct fm_op *op, const struct fm_version *v)
