@@ -87,15 +87,21 @@ static void equivocate(struct sim *s, int n, int other, const struct fm_version 
     struct foe_lane *lane = &s->foe[1], fork = *lane;
     if (lane->forks++ >= 6)
         return;
+    struct fm_span items[2];
+    bool same = sim_chance(&s->rng, 60); /* the same version in both branches, at the same time and place */
     for (int k = 0; k < 2; k++) {
-        struct fm_span item = change(s, v->kind, FM_UPDATE, &v->record, v->number + 1 + (uint32_t)sim_draw(&s->rng, 2), &v->id, 1);
+        if (k == 0 || !same)
+            items[0] = change(s, v->kind, FM_UPDATE, &v->record, v->number + 1 + (uint32_t)sim_draw(&s->rng, 2), &v->id, 1);
+        items[1] = change(s, v->kind, FM_UPDATE, &v->record, v->number + 1, &v->id, 1);
         *lane = fork;
-        lane->time += (uint64_t)k; /* never the same set */
-        write_and_take(s, lane, &item, 1, k == 0 ? n : other);
+        lane->time += same ? 0 : (uint64_t)k; /* never the same set */
+        lane->epoch += same && k == 1 && sim_chance(&s->rng, 30) ? 2000 : 0; /* void, but for what the other one holds */
+        write_and_take(s, lane, items, 1 + (uint32_t)k, k == 0 ? n : other);
+        lane->epoch = fork.epoch;
     }
-    if (sim_chance(&s->rng, 50)) { /* the same change on the other branch too */
-        struct fm_span item = change(s, v->kind, FM_UPDATE, &v->record, v->number + 1, &v->id, 1);
-        write_and_take(s, lane, &item, 1, other);
+    if (sim_chance(&s->rng, 50)) { /* and on, on one of them */
+        items[0] = change(s, v->kind, FM_UPDATE, &v->record, v->number + 1, &v->id, 1);
+        write_and_take(s, lane, items, 1, other);
     }
 }
 
@@ -125,10 +131,7 @@ static void wrong(struct sim *s, int n, const struct fm_version *v)
     struct foe_lane *lane = &s->foe[sim_chance(r, 85)];
     if (sim_chance(r, 10))
         lane->epoch += 1;
-    if (sim_chance(r, 10) && lane->sequence > 0)
-        lane->time -= 5;
     write_and_take(s, lane, &item, 1, n);
-    lane->time += 10;
     if (sim_chance(r, 50)) { /* and a child of it, on its own */
         const struct model_version *last = &s->model.versions[s->model.version_count - 1];
         memcpy(two[0].b, last->id, sizeof two[0].b);
@@ -156,7 +159,7 @@ void sim_foe_act(struct sim *s, int n, int other)
     switch ((enum trick)trick) {
     case FORGE: forge(s, n); count = 0; break;
     case EQUIVOCATE: equivocate(s, n, other, &v); count = 0; break;
-    case INFLATE: items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 998 + (uint32_t)sim_draw(r, 5), &v.id, 1); break;
+    case INFLATE: items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 999 + (uint32_t)sim_draw(r, 3), &v.id, 1); break;
     case ORPHANS: items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 1, &none, 1); break;
     case WRONG: wrong(s, n, &v); count = 0; break;
     case FLOOD:
@@ -164,8 +167,10 @@ void sim_foe_act(struct sim *s, int n, int other)
             items[count] = change(s, v.kind, sim_chance(r, 10) ? FM_DELETE : FM_UPDATE, &v.record,
                                   v.number + 1 + (uint32_t)sim_draw(r, 3), &v.id, 1);
         break;
-    case LATE: /* its stream goes on as if it were long ago: below its own clock, after whatever cut there is */
-        s->foe[1].time -= sim_chance(r, 50) && s->foe[1].sequence == 0 ? UINT64_C(1) << 40 : 0;
+    case LATE: /* as if it were long ago: below its own clock, after whatever cut there is */
+        s->foe[1].time -= s->foe[1].sequence > 0 ? 50 : UINT64_C(1) << 40;
+        write_and_take(s, &s->foe[1], items, 1, n);
+        s->foe[1].time += 60;
         break;
     case CHAIN:
         for (int k = 0; k < 4; k++) {

@@ -153,6 +153,7 @@ void sim_node_stop(struct sim *s, int i, bool clean)
     struct sim_node *n = &s->nodes[i];
     if (!n->up)
         return;
+    n->epoch_before = fm_repl_epoch(n->core);
     n->known_before = clean && fm_repl_digest(n->core, &n->before[0], &n->before[1]) == FM_OK;
     n->up = false;
     fm_repl_free(n->core);
@@ -207,6 +208,7 @@ bool sim_node_turn(struct sim *s, int i, struct fm_event *events, size_t count)
         t.failing = full ? FM_EDISKFULL : FM_EIO;
     }
     bool known = doomed && fm_repl_digest(n->core, &n->before[0], &n->before[1]) == FM_OK;
+    uint64_t epoch = fm_repl_epoch(n->core);
     int rc = FM_OK;
     for (size_t k = 0; k < count && rc == FM_OK; k++)
         rc = step(&t, events[k]);
@@ -227,6 +229,7 @@ bool sim_node_turn(struct sim *s, int i, struct fm_event *events, size_t count)
         }
         lose(s, &t, after ? NULL : disk, restart);
         n->known_before = known;
+        n->epoch_before = epoch;
     } else {
         if (disk != NULL)
             fm_memory_free(disk);

@@ -44,7 +44,7 @@ static void configure(struct sim_config *c, struct sim_rng *r, uint64_t seed, in
     static const int usual[SIM_KINDS] = {
         [SIM_PEOPLE] = 30, [SIM_DECIDE] = 10, [SIM_CONTACT] = 34, [SIM_CRASH] = 4, [SIM_STOP] = 3, [SIM_BACKUP] = 2,
         [SIM_RESTORE] = 1, [SIM_CLONE] = 1, [SIM_FULL] = 2, [SIM_CLOCK] = 2, [SIM_CARRY] = 3, [SIM_REPLAY] = 2,
-        [SIM_EPOCH] = 1, [SIM_GRANT] = 1, [SIM_REVOKE] = 1, [SIM_ADOPT] = 1, [SIM_ROOT] = 1, [SIM_FOE] = 6,
+        [SIM_EPOCH] = 1, [SIM_GRANT] = 1, [SIM_REVOKE] = 1, [SIM_ADOPT] = 1, [SIM_ROOT] = 1, [SIM_FOE] = 9,
         [SIM_GARBAGE] = 2, [SIM_CHECK] = 3};
     *c = (struct sim_config){.withholder = -1};
     c->nodes = sim_chance(r, 10) ? 8 + (int)sim_draw(r, 18) : 3 + (int)sim_draw(r, 6);

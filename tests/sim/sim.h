@@ -90,6 +90,7 @@ struct sim_node {
     bool ticking;
     int taken;     /* of the last TAKE or ACT */
     struct fm_digest before[2]; /* at the last stop */
+    uint64_t epoch_before;
     bool known_before;
     uint8_t (*acked)[24]; /* versions that people were told are kept */
     size_t acked_count, acked_cap;
