@@ -273,6 +273,11 @@ static void compare_version(struct sim *s, int i, const struct fm_version *row)
         sim_broken(s, row->place == FM_PLACE_WINNER || v->place == MODEL_WINNER ? "I2" : v->place == 0 ? "I21" : "I3",
                    "node %d: version %02x%02x%02x number %u is %s, in the model %s", i, row->id.b[0], row->id.b[1], row->id.b[2],
                    row->number, places[row->place], places[v->place]);
+    int by = row->has_by ? model_find_version(&s->model, row->by.b) : -1;
+    if (v->place == MODEL_SETTLED && v->above && (by < 0 || !s->model.versions[by].line || !s->model.versions[by].decision))
+        sim_broken(s, "I3", "node %d: a settled version does not name the decision that settled it", i);
+    if (v->place == MODEL_REPLACED && (by < 0 || s->model.versions[by].place != MODEL_OPEN))
+        sim_broken(s, "I3", "node %d: a replaced version does not name an open head", i);
 }
 
 static void compare_streams(struct sim *s, int i)

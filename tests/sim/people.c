@@ -10,16 +10,27 @@
 static const char *const entities[2] = {"01234567-89ab-4def-8123-0000000000e0", "01234567-89ab-4def-8123-0000000000e1"};
 static const char *const users[2] = {"01234567-89ab-4def-8123-0000000000a0", "01234567-89ab-4def-8123-0000000000a1"};
 
-static bool submit(struct sim *s, int n, const char *type, const char *action, const char *actor, int64_t version,
+static void flush(struct sim *s, int n)
+{
+    size_t count = s->batch_count;
+    s->batch_count = 0;
+    if (count > 0 && s->nodes[n].up)
+        sim_node_turn(s, n, s->batch, count);
+}
+
+/* Joins the turn that flush ends: small events share one commit. */
+static void submit(struct sim *s, int n, const char *type, const char *action, const char *actor, int64_t version,
                    const struct fm_version_id *base, const char *text)
 {
-    struct fm_submission sub = {.ticket = ++s->events, .type = fm_span_str(type), .action = fm_span_str(action),
-                                .data = fm_text_doc(&s->arena, text), .has_version = version > 0, .version = version,
-                                .has_base_id = base != NULL, .actor = fm_span_str(actor)};
+    struct fm_submission *sub = fm_arena_take(&s->arena, sizeof *sub);
+    assert(sub != NULL && s->batch_count < sizeof s->batch / sizeof s->batch[0]);
+    *sub = (struct fm_submission){.ticket = ++s->events, .type = fm_span_str(type), .action = fm_span_str(action),
+                                  .data = fm_text_doc(&s->arena, text), .has_version = version > 0, .version = version,
+                                  .has_base_id = base != NULL, .actor = fm_span_str(actor)};
     if (base != NULL)
-        sub.base_id = *base;
+        sub->base_id = *base;
     sim_tell(s, "  node %d: %s %s v%lld %s", n, action, type, (long long)version, text);
-    return sim_node_event(s, n, (struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &sub});
+    s->batch[s->batch_count++] = (struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = sub};
 }
 
 void sim_people_begin(struct sim *s)
@@ -43,6 +54,7 @@ void sim_people_begin(struct sim *s)
         (void)snprintf(text, sizeof text, "{autoSettle:\"disjoint\",autoSettleNode:\"%s\"}", hex);
         submit(s, 0, "policy", "create", "operator", 1, NULL, text);
     }
+    flush(s, 0);
 }
 
 /* One of the records shown at this node; of this kind, if not 0. */
@@ -122,13 +134,14 @@ void sim_people_act(struct sim *s, int n, int other)
 {
     bool both = sim_chance(&s->rng, 15);
     uint64_t same = s->rng.s;
-    edit(s, n);
+    for (uint64_t k = sim_chance(&s->rng, 25) ? 1 + sim_draw(&s->rng, 4) : 1; k > 0; k--)
+        edit(s, n); /* all in one turn, from what was shown before it */
+    flush(s, n);
     if (!both)
         return;
     s->rng.s = same;
     edit(s, other);
-    if (s->nodes[other].up && sim_chance(&s->rng, 50))
-        edit(s, other);
+    flush(s, other);
 }
 
 /* Take the winner, take other data, merge; or take a decision back. */

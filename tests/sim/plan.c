@@ -47,7 +47,7 @@ static void configure(struct sim_config *c, struct sim_rng *r, uint64_t seed, in
         [SIM_EPOCH] = 1, [SIM_GRANT] = 1, [SIM_REVOKE] = 1, [SIM_ADOPT] = 1, [SIM_ROOT] = 1, [SIM_FOE] = 9,
         [SIM_GARBAGE] = 2, [SIM_CHECK] = 3};
     *c = (struct sim_config){.withholder = -1};
-    c->nodes = sim_chance(r, 10) ? 8 + (int)sim_draw(r, 18) : 3 + (int)sim_draw(r, 6);
+    c->nodes = sim_chance(r, 10) ? 8 + (int)sim_draw(r, 18) : 4 + (int)sim_draw(r, 6);
     if (c->nodes > nodes_max)
         c->nodes = nodes_max;
     c->coordinators = 1 + (c->nodes > 3 && sim_chance(r, 55));

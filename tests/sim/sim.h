@@ -144,7 +144,8 @@ struct sim {
     struct foe_lane { struct fm_stream stream; uint64_t sequence, time, epoch; struct fm_set_id last; struct fm_grant_id grant; int forks; } root, foe[2];
     bool foe_joined;
     uint64_t serial;
-    size_t person_next;
+    struct fm_event batch[16]; /* of the turn that people fill */
+    size_t batch_count;
 };
 #define SIM_ROOT_DEVICE SIM_NODES
 #define SIM_FOE_DEVICE (SIM_NODES + 1)
