@@ -140,6 +140,21 @@ static void wrong(struct sim *s, int n, const struct fm_version *v)
     }
 }
 
+/* Something whose parent is elsewhere, of the same record or of another one, or nowhere at all. */
+static void orphan(struct sim *s, int n, int other, struct fm_span parent, const struct fm_version *v)
+{
+    struct fm_record_id record = v->record;
+    struct fm_version_id id = {{1, 2, 3, (uint8_t)sim_draw(&s->rng, 200)}};
+    bool somewhere = sim_chance(&s->rng, 80);
+    if (somewhere) {
+        write_and_take(s, &s->foe[2], &parent, 1, other);
+        memcpy(id.b, s->model.versions[s->model.version_count - 1].id, sizeof id.b);
+    }
+    record.b[1] ^= (uint8_t)sim_chance(&s->rng, 50);
+    struct fm_span item = change(s, v->kind, FM_UPDATE, &record, v->number + 2, &id, 1);
+    write_and_take(s, &s->foe[1], &item, 1, n);
+}
+
 void sim_foe_act(struct sim *s, int n, int other)
 {
     struct sim_rng *r = &s->rng;
@@ -153,14 +168,13 @@ void sim_foe_act(struct sim *s, int n, int other)
         return;
     sim_tell(s, "  foe at node %d: trick %d", n, trick);
     struct fm_span items[30];
-    struct fm_version_id none = {{1, 2, 3, (uint8_t)sim_draw(r, 200)}};
     uint32_t count = 1;
     items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 1, &v.id, 1);
     switch ((enum trick)trick) {
     case FORGE: forge(s, n); count = 0; break;
     case EQUIVOCATE: equivocate(s, n, other, &v); count = 0; break;
     case INFLATE: items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 999 + (uint32_t)sim_draw(r, 3), &v.id, 1); break;
-    case ORPHANS: items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 1, &none, 1); break;
+    case ORPHANS: orphan(s, n, other, items[0], &v); count = 0; break;
     case WRONG: wrong(s, n, &v); count = 0; break;
     case FLOOD:
         for (count = 0; count < 30; count++)

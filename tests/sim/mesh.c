@@ -147,7 +147,7 @@ static void join_all(struct sim *s)
         struct fm_act *a = sim_mesh_grant(s, foe ? SIM_FOE_DEVICE : i, foe ? FM_ROLE_CAMP : s->nodes[i].role,
                                           sim_chance(r, 4) ? 2 + sim_draw(r, 2) : 1000, foe || !sim_chance(r, 10));
         if (foe)
-            s->foe[0].grant = s->foe[1].grant = a->grant.id;
+            s->foe[0].grant = s->foe[1].grant = s->foe[2].grant = a->grant.id;
         else
             s->nodes[i].self.grant = a->grant.id;
         sim_node_event(s, 0, (struct fm_event){.kind = FM_EVENT_ACT, .act = a});
@@ -198,9 +198,9 @@ void sim_mesh_begin(struct sim *s)
         make_device(s, i);
     s->root = (struct foe_lane){.stream = {.author = s->devices[SIM_ROOT_DEVICE].author, .incarnation = 1}, .epoch = 1,
                                 .time = UINT64_C(1700000000000) << 16};
-    for (uint8_t lane = 0; lane < 2; lane++)
-        s->foe[lane] = (struct foe_lane){.stream = {.author = s->devices[SIM_FOE_DEVICE].author, .incarnation = 1, .lane = lane},
-                                         .epoch = 1, .time = UINT64_C(1700000000000) << 16};
+    for (int i = 0; i < 3; i++) /* both lanes, and the second one of another incarnation */
+        s->foe[i] = (struct foe_lane){.stream = {.author = s->devices[SIM_FOE_DEVICE].author, .incarnation = i < 2 ? 1 : 2,
+                                                 .lane = i > 0}, .epoch = 1, .time = UINT64_C(1700000000000) << 16};
     s->count = c->nodes;
     for (int i = 0; i < c->nodes; i++) {
         make_node(s, i);

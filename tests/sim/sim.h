@@ -141,7 +141,7 @@ struct sim {
     struct sim_message overheard[32];
     size_t overheard_count;
     struct fm_arena arena; /* documents of the running event */
-    struct foe_lane { struct fm_stream stream; uint64_t sequence, time, epoch; struct fm_set_id last; struct fm_grant_id grant; int forks; } root, foe[2];
+    struct foe_lane { struct fm_stream stream; uint64_t sequence, time, epoch; struct fm_set_id last; struct fm_grant_id grant; int forks; } root, foe[3];
     bool foe_joined;
     uint64_t serial;
     struct fm_event batch[16]; /* of the turn that people fill */
