@@ -117,7 +117,7 @@ void sim_disk_carry(struct sim *s, int from, int to)
         if (spoilt && sim_chance(r, 50))
             bytes.len = (size_t)sim_draw(r, bytes.len);
         else if (spoilt)
-            bytes.data[sim_draw(r, bytes.len)] ^= (uint8_t)(1u << sim_draw(r, 8));
+            sim_flip(r, bytes.data, bytes.len);
         int rc = sim_node_take(s, to, fm_buf_span(&bytes));
         fm_buf_fini(&bytes);
         if (rc == 1)

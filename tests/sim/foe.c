@@ -75,7 +75,7 @@ static void forge(struct sim *s, int n)
     fm_buf_init(&bytes, 0);
     MUST(port->set_bytes(port->ctx, 1 + sim_draw(&s->rng, last), &bytes));
     for (uint64_t k = 1 + sim_draw(&s->rng, 3); k > 0; k--)
-        bytes.data[sim_draw(&s->rng, bytes.len)] ^= (uint8_t)(1 + sim_draw(&s->rng, 255));
+        sim_flip(&s->rng, bytes.data, bytes.len);
     if (sim_node_take(s, n, fm_buf_span(&bytes)) == FM_OK)
         sim_broken(s, "I7", "node %d took in a forged set", n);
     fm_buf_fini(&bytes);
@@ -177,9 +177,10 @@ void sim_foe_act(struct sim *s, int n, int other)
     case ORPHANS: orphan(s, n, other, items[0], &v); count = 0; break;
     case WRONG: wrong(s, n, &v); count = 0; break;
     case FLOOD:
-        for (count = 0; count < 30; count++)
-            items[count] = change(s, v.kind, sim_chance(r, 10) ? FM_DELETE : FM_UPDATE, &v.record,
-                                  v.number + 1 + (uint32_t)sim_draw(r, 3), &v.id, 1);
+        for (count = 0; count < 30; count++) {
+            uint8_t action = sim_chance(r, 10) ? FM_DELETE : FM_UPDATE;
+            items[count] = change(s, v.kind, action, &v.record, v.number + 1 + (uint32_t)sim_draw(r, 3), &v.id, 1);
+        }
         break;
     case LATE: /* as if it were long ago: below its own clock, after whatever cut there is */
         s->foe[1].time -= s->foe[1].sequence > 0 ? 50 : UINT64_C(1) << 40;
@@ -219,7 +220,7 @@ void sim_foe_garbage(struct sim *s, int n)
         if (m->data != NULL && sim_chance(r, 80)) {
             MUST(fm_buf_add(&copy, m->data, m->len));
             if (sim_chance(r, 40) && copy.len > 0)
-                copy.data[sim_draw(r, copy.len)] ^= (uint8_t)(1u << sim_draw(r, 8));
+                sim_flip(r, copy.data, copy.len);
             e.bytes = fm_buf_span(&copy);
         }
         bool on = sim_node_event(s, n, e);

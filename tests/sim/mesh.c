@@ -144,8 +144,9 @@ static void join_all(struct sim *s)
     for (int i = c->coordinators; i <= c->nodes; i++) {
         bool foe = i == c->nodes;
         struct sim_rng *r = &s->rng;
-        struct fm_act *a = sim_mesh_grant(s, foe ? SIM_FOE_DEVICE : i, foe ? FM_ROLE_CAMP : s->nodes[i].role,
-                                          sim_chance(r, 4) ? 2 + sim_draw(r, 2) : 1000, foe || !sim_chance(r, 10));
+        uint64_t last = sim_chance(r, 4) ? 2 + sim_draw(r, 2) : 1000;
+        bool keys = !sim_chance(r, 10) || foe;
+        struct fm_act *a = sim_mesh_grant(s, foe ? SIM_FOE_DEVICE : i, foe ? FM_ROLE_CAMP : s->nodes[i].role, last, keys);
         if (foe)
             s->foe[0].grant = s->foe[1].grant = s->foe[2].grant = a->grant.id;
         else

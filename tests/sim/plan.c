@@ -22,6 +22,12 @@ bool sim_chance(struct sim_rng *r, uint64_t percent)
     return sim_draw(r, 100) < percent;
 }
 
+void sim_flip(struct sim_rng *r, uint8_t *data, size_t len)
+{
+    uint64_t at = sim_draw(r, len);
+    data[at] ^= (uint8_t)(1u << sim_draw(r, 8));
+}
+
 uint64_t sim_spread(struct sim_rng *r, uint64_t mean)
 {
     uint64_t left = mean, sum = 0;
@@ -63,7 +69,8 @@ static void configure(struct sim_config *c, struct sim_rng *r, uint64_t seed, in
     c->oneway = sim_chance(r, 30) ? 10 : 0;
     c->half_open = sim_chance(r, 40) ? 50 : 0;
     c->shape = (int)sim_draw(r, 4);
-    c->foe_tricks = (int)sim_draw(r, 256) | 1 << sim_draw(r, 8);
+    c->foe_tricks = (int)sim_draw(r, 256); /* one draw a statement: the order within an expression is the compiler's */
+    c->foe_tricks |= 1 << sim_draw(r, 8);
     for (int i = 0; i < SIM_KINDS; i++) {
         bool always = i <= SIM_CONTACT || i == SIM_CHECK;
         c->weight[i] = always || sim_chance(r, 45) ? usual[i] * (int)(1 + sim_draw(r, 3)) : 0;

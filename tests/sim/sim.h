@@ -31,6 +31,7 @@
 struct sim_rng { uint64_t s; };
 uint64_t sim_draw(struct sim_rng *r, uint64_t below); /* 0 … below-1 */
 bool sim_chance(struct sim_rng *r, uint64_t percent);
+void sim_flip(struct sim_rng *r, uint8_t *data, size_t len); /* one bit */
 uint64_t sim_spread(struct sim_rng *r, uint64_t mean); /* exponential-like, now and then 20 times the mean */
 
 /* --- plan --- */
