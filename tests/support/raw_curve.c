@@ -108,6 +108,8 @@ int raw_curve_open(struct raw_curve *r, uint16_t port, const struct fm_key *serv
     uint8_t short_public[32], short_secret[32], welcome[160], opened[128], nonce[24], ready[512];
     size_t len;
     *r = (struct raw_curve){.fd = socket(AF_INET, SOCK_STREAM, 0), .nonce = 2};
+    /* a peer that shut us out may answer with a window of zero instead of a reset: that is an end, too */
+    setsockopt(r->fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_sec = 3}, sizeof(struct timeval));
     crypto_box_keypair(short_public, short_secret);
     if (connect(r->fd, (struct sockaddr *)&to, sizeof to) != 0 || greet(r->fd) != 0 ||
         hello(r->fd, server, short_public, short_secret) != 0 ||
