@@ -157,6 +157,15 @@ static void join_all(struct sim *s)
     }
 }
 
+/* A node that never takes in, and so never hands on, what some authors wrote. */
+static int withholding_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32],
+                              const struct fm_key *author)
+{
+    struct fm_crypto c = fm_fake_crypto();
+    const struct fm_fake_device *own = ctx;
+    return author->b[3] % 4 == 1 && !fm_id_eq(author, &own->author) ? FM_ESIGNATURE : c.verify(ctx, signature, id, author);
+}
+
 static void make_node(struct sim *s, int i)
 {
     const struct sim_config *c = &s->plan->cfg;
@@ -166,6 +175,8 @@ static void make_node(struct sim *s, int i)
     n->doom = -1;
     n->role = i < c->coordinators ? FM_ROLE_COORDINATOR : i < c->coordinators + c->relays ? FM_ROLE_RELAY : FM_ROLE_CAMP;
     n->crypto = s->devices[i].crypto;
+    if (i == c->withholder && !c->real)
+        n->crypto.verify = withholding_verify;
     n->self = (struct fm_self){.mesh = s->mesh, .root = s->devices[SIM_ROOT_DEVICE].author, .author = s->devices[i].author,
                                .transport = s->devices[i].transport, .box = s->devices[i].box,
                                .incarnation = 1 + sim_draw(&s->rng, 1000)};
