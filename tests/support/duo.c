@@ -6,6 +6,7 @@
 #include "replication/error.h"
 #include "replication/pack.h"
 #include "replication/set.h"
+#include "tests/support/faults.h"
 
 static int sink_act(void *ctx, const struct fm_action *action)
 {
@@ -147,10 +148,20 @@ void fm_duo_step(struct fm_duo *d, int at, struct fm_event *event)
     event->steady_ms = ++d->steps;
     fm_be_put(event->seed, d->steps, 8);
     event->seed[31] = (uint8_t)at;
+    if (d->faulty && !d->turn_open[at] && event->kind != FM_EVENT_TURN_END && d->fault[0] == '\0')
+        d->failures += fm_fault_try(&n->self, &n->crypto, n->store, event, d->fault);
+    d->turn_open[at] = event->kind != FM_EVENT_TURN_END;
     int rc = fm_repl_step(n->repl, event, &n->sink);
     if (rc != FM_OK)
         (void)fprintf(stderr, "step %d: error %d\n", (int)event->kind, rc);
     assert(rc == FM_OK);
+}
+
+void fm_duo_restart(struct fm_duo *d, int at)
+{
+    fm_repl_free(d->node[at].repl);
+    start(d, at);
+    fm_duo_turn_end(d, at);
 }
 
 void fm_duo_turn_end(struct fm_duo *d, int at)

@@ -23,6 +23,10 @@ struct fm_duo {
     struct fm_fake_device root;
     struct fm_duo_node node[2];
     uint64_t now_ms, steps;
+    bool faulty;               /* a turn's first event is first tried with each of its calls failing (faults.h) */
+    bool turn_open[2];
+    size_t failures;           /* tried so far */
+    char fault[200];           /* what was wrong with one of them */
 };
 
 /* 2026-11-01T08:00:00.000Z; each step takes a second of it. */
@@ -33,6 +37,7 @@ void fm_duo_fini(struct fm_duo *d);
 /* One step; asserts that the core reports no error of the environment. */
 void fm_duo_step(struct fm_duo *d, int at, struct fm_event *event);
 void fm_duo_turn_end(struct fm_duo *d, int at);
+void fm_duo_restart(struct fm_duo *d, int at); /* a new core on the store, between turns */
 /* All sets of each node to the other, in the order each took them in. */
 void fm_duo_hand_over(struct fm_duo *d);
 

@@ -117,6 +117,10 @@ static bool step(struct run *run, const json_t *batch, struct fm_event *event)
         return fail(run, "%u results for one change", run->duo.node[at].results); /* rule 3 */
     assert(run->result_count < RESULTS_MAX);
     run->results[run->result_count++] = result_json(&run->duo.node[at].result);
+    if (run->duo.faulty)
+        fm_duo_turn_end(&run->duo, at);
+    if (run->duo.fault[0] != '\0')
+        return fail(run, "%s", run->duo.fault);
     return true;
 }
 
@@ -381,7 +385,7 @@ static bool setup_run(struct run *run, const json_t *batch)
     return true;
 }
 
-bool fm_rule_case_run(const json_t *world, const json_t *rule_case, char why[512])
+static bool case_run(const json_t *world, const json_t *rule_case, bool thorough, size_t *failures, char why[512])
 {
     struct run *run = calloc(1, sizeof *run);
     const json_t *batch;
@@ -396,14 +400,31 @@ bool fm_rule_case_run(const json_t *world, const json_t *rule_case, char why[512
     for (i = 0; i < run->result_count; i++)
         json_decref(run->results[i]);
     run->result_count = 0;
+    run->duo.faulty = failures != NULL && thorough;
     json_array_foreach(json_object_get(rule_case, "setup"), i, batch)
         ok = ok && setup_run(run, batch);
     size_t first = run->result_count;
+    run->duo.faulty = failures != NULL;
     ok = ok && batch_run(run, rule_case) && check(run, rule_case, first);
     for (i = 0; i < run->result_count; i++)
         json_decref(run->results[i]);
+    for (int at = 0; at < 2 && ok && failures != NULL && thorough; at++)
+        fm_duo_restart(&run->duo, at);
+    ok = ok && (run->duo.fault[0] == '\0' || fail(run, "%s", run->duo.fault));
+    if (failures != NULL)
+        *failures += run->duo.failures;
     fm_duo_fini(&run->duo);
     fm_arena_fini(&run->arena);
     free(run);
     return ok;
+}
+
+bool fm_rule_case_run(const json_t *world, const json_t *rule_case, char why[512])
+{
+    return case_run(world, rule_case, false, NULL, why);
+}
+
+bool fm_rule_case_run_failing(const json_t *world, const json_t *rule_case, bool thorough, size_t *failures, char why[512])
+{
+    return case_run(world, rule_case, thorough, failures, why);
 }

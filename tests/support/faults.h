@@ -1,0 +1,28 @@
+/* A store that fails once: each read, each action and each opening or sealing is counted, and one of them gives FM_ESTORE.
+ * After it all is well again, so that an error which is taken for "nothing there" is not hidden by the next one. */
+#ifndef FM_TESTS_FAULTS_H
+#define FM_TESTS_FAULTS_H
+
+#include "replication/core.h"
+#include "tests/support/memory.h"
+
+struct fm_fault {
+    const struct fm_port *real;
+    struct fm_port port;           /* for the core */
+    const struct fm_crypto *real_crypto;
+    struct fm_crypto crypto;       /* for the core */
+    struct fm_sink real_sink, sink; /* for the step */
+    int64_t left;                  /* calls that still go well; below 0: all */
+    bool hit;
+    const char *where;             /* which call failed */
+};
+/* *f must not move afterwards; what is given is borrowed. */
+void fm_fault_init(struct fm_fault *f, const struct fm_port *port, const struct fm_crypto *crypto, struct fm_sink sink);
+
+/* On copies of `store` (as committed): a fresh core, START, the event, TURN_END and TICK, again and again, each time with the
+ * next call failing, until none is left to fail. The number of failures; 0: `why` says what went wrong - an error that was
+ * not passed up as it is, or a core on the committed store that then comes to another digest. */
+size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
+                    const struct fm_event *event, char why[200]);
+
+#endif
