@@ -30,8 +30,8 @@ static bool some_version(struct sim *s, int n, struct fm_arena *arena, struct fm
     return seen > 0;
 }
 
-static struct fm_span change(struct sim *s, uint8_t kind, uint8_t action, const struct fm_record_id *record, uint32_t version,
-                             const struct fm_version_id *parents, uint32_t count)
+static struct fm_span change(struct sim *s, uint8_t kind, uint8_t action, const struct fm_record_id *record,
+                             uint32_t version, const struct fm_version_id *parents, uint32_t count)
 {
     struct fm_change *c = calloc(1, sizeof *c);
     struct fm_buf buf;
@@ -173,7 +173,9 @@ void sim_foe_act(struct sim *s, int n, int other)
     switch ((enum trick)trick) {
     case FORGE: forge(s, n); count = 0; break;
     case EQUIVOCATE: equivocate(s, n, other, &v); count = 0; break;
-    case INFLATE: items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 999 + (uint32_t)sim_draw(r, 3), &v.id, 1); break;
+    case INFLATE:
+        items[0] = change(s, v.kind, FM_UPDATE, &v.record, v.number + 999 + (uint32_t)sim_draw(r, 3), &v.id, 1);
+        break;
     case ORPHANS: orphan(s, n, other, items[0], &v); count = 0; break;
     case WRONG: wrong(s, n, &v); count = 0; break;
     case FLOOD:

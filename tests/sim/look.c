@@ -91,7 +91,8 @@ static void tell_act(struct sim *s, int at, struct fm_span item)
     int role = s->model.sets[at].lane == 0 ? 1 : 0;
     if (role && fm_act_decode(a, &s->devices[0].crypto, &s->mesh, item) == FM_OK) {
         if (a->kind == FM_ACT_GRANT) {
-            struct model_grant g = {.set = at, .role = a->grant.role, .first = a->grant.epoch_first, .last = a->grant.epoch_last};
+            struct model_grant g = {.set = at, .role = a->grant.role, .first = a->grant.epoch_first,
+                                    .last = a->grant.epoch_last};
             memcpy(g.id, a->grant.id.b, 32);
             memcpy(g.author, a->grant.author.b, 32);
             model_add_grant(&s->model, &g);
@@ -265,13 +266,14 @@ static void compare_version(struct sim *s, int i, const struct fm_version *row)
         sim_broken(s, "I9", "node %d has a version that no set it holds brings", i);
     const struct model_version *v = &s->model.versions[at];
     if (row->counted != v->counted)
-        sim_broken(s, "I9", "node %d: version %02x%02x%02x counts: %d, in the model: %d (status %d, there %d)", i, row->id.b[0],
-                   row->id.b[1], row->id.b[2], row->counted, v->counted, row->status, v->status);
+        sim_broken(s, "I9", "node %d: version %02x%02x%02x counts: %d, in the model: %d (status %d, there %d)", i,
+                   row->id.b[0], row->id.b[1], row->id.b[2], row->counted, v->counted, row->status, v->status);
     if (v->status == MODEL_VALID && row->settlement != (uint32_t)v->settlement)
         sim_broken(s, "I2", "node %d: settlement %u of a version, %d in the model", i, row->settlement, v->settlement);
     if (row->place != v->place)
         sim_broken(s, row->place == FM_PLACE_WINNER || v->place == MODEL_WINNER ? "I2" : v->place == 0 ? "I21" : "I3",
-                   "node %d: version %02x%02x%02x number %u is %s, in the model %s", i, row->id.b[0], row->id.b[1], row->id.b[2],
+                   "node %d: version %02x%02x%02x number %u is %s, in the model %s", i, row->id.b[0], row->id.b[1],
+                   row->id.b[2],
                    row->number, places[row->place], places[v->place]);
     int by = row->has_by ? model_find_version(&s->model, row->by.b) : -1;
     if (v->place == MODEL_SETTLED && v->above && (by < 0 || !s->model.versions[by].line || !s->model.versions[by].decision))

@@ -28,7 +28,8 @@ void sim_member_grant(struct sim *s, int n, int to)
     n %= c->coordinators;
     if (!s->nodes[n].up || to < c->coordinators || s->nodes[to].gone)
         return;
-    struct fm_act *a = sim_mesh_grant(s, s->nodes[to].device, sim_chance(&s->rng, 50) ? FM_ROLE_CAMP : FM_ROLE_RELAY, 1000, true);
+    uint8_t role = sim_chance(&s->rng, 50) ? FM_ROLE_CAMP : FM_ROLE_RELAY;
+    struct fm_act *a = sim_mesh_grant(s, s->nodes[to].device, role, 1000, true);
     act(s, n, a);
     sim_mesh_act_free(a);
 }
@@ -50,13 +51,15 @@ static int cut_stream(void *arg, const struct fm_stream_row *row)
     const struct fm_port *port = fm_memory_port(c->s->nodes[c->node].store);
     if (!fm_id_eq(&row->stream.author, c->author) || c->act->cut_count == MODEL_CUTS || sim_chance(r, 8))
         return 0;
-    uint64_t tip = row->tips[row->tip_count - 1].sequence, from = sim_chance(r, 60) ? tip : tip - sim_draw(r, tip < 8 ? tip : 8);
+    uint64_t tip = row->tips[row->tip_count - 1].sequence;
+    uint64_t from = sim_chance(r, 60) ? tip : tip - sim_draw(r, tip < 8 ? tip : 8);
     MUST(port->stream_sets(port->ctx, &row->stream, from > 0 ? from : 1, sets, 64, &count));
     if (count == 0)
         return 0;
     const struct fm_set_meta *at = &sets[sim_chance(r, 80) ? 0 : sim_draw(r, count)];
     struct fm_cut *cut = &c->act->cuts[c->act->cut_count++];
-    *cut = (struct fm_cut){.incarnation = row->stream.incarnation, .lane = row->stream.lane, .sequence = at->sequence, .set = at->id};
+    *cut = (struct fm_cut){.incarnation = row->stream.incarnation, .lane = row->stream.lane,
+                           .sequence = at->sequence, .set = at->id};
     if (sim_chance(r, 5))
         memset(cut->set.b, 0xcc, sizeof cut->set.b); /* a set that nobody has */
     return 0;

@@ -91,8 +91,8 @@ void sim_mesh_write(struct sim *s, struct foe_lane *lane, int device, struct fm_
     uint8_t nonce[24] = {0};
     static const struct fm_grant_id none;
     struct fm_set_header h = {.format = FM_FORMAT, .stream = lane->stream, .sequence = lane->sequence + 1,
-                              .has_prev = lane->sequence > 0, .prev = lane->last, .has_grant = !fm_id_eq(&lane->grant, &none),
-                              .grant = lane->grant, .epoch = lane->epoch, .time = lane->time, .change_count = count};
+                              .has_prev = lane->sequence > 0, .prev = lane->last,
+                              .has_grant = !fm_id_eq(&lane->grant, &none), .grant = lane->grant, .epoch = lane->epoch, .time = lane->time, .change_count = count};
     struct fm_buf body;
     struct fm_pack p;
     bool fresh;

@@ -172,8 +172,8 @@ int sim_net_connect(struct sim *s, int a, int b, uint64_t delay_ms)
     int first = (int)sim_draw(&s->rng, 2);
     for (int k = 0; k < 2; k++) { /* the one may send before the other knows: it waits in the queue */
         int end = k == 0 ? first : 1 - first;
-        sim_node_event(s, l->end[end], (struct fm_event){.kind = FM_EVENT_PEER_UP, .conn = l->conn[end], .initiator = end == 0,
-                                                         .transport = s->nodes[l->end[1 - end]].self.transport});
+        sim_node_event(s, l->end[end], (struct fm_event){.kind = FM_EVENT_PEER_UP, .conn = l->conn[end],
+                                                         .initiator = end == 0, .transport = s->nodes[l->end[1 - end]].self.transport});
         if (!l->up || l->gen != gen)
             return -1;
     }

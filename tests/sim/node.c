@@ -101,7 +101,8 @@ static int act(void *ctx, const struct fm_action *a)
         assert(t->out != NULL);
     }
     struct sending *o = &t->out[t->count++];
-    *o = (struct sending){.drop = a->kind == FM_DO_DROP, .conn = a->conn, .data = malloc(a->bytes.len + 1), .len = a->bytes.len};
+    *o = (struct sending){.drop = a->kind == FM_DO_DROP, .conn = a->conn, .data = malloc(a->bytes.len + 1),
+                          .len = a->bytes.len};
     assert(o->data != NULL);
     if (a->bytes.len > 0)
         memcpy(o->data, a->bytes.data, a->bytes.len);

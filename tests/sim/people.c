@@ -44,7 +44,8 @@ void sim_people_begin(struct sim *s)
         submit(s, 0, "user", "create", "operator", 1, NULL, text);
     }
     for (int i = 0; i < 4; i++) {
-        (void)snprintf(text, sizeof text, "{entityId:\"%s\",userId:\"%s\",role:\"ASSESSOR\"}", entities[i / 2], users[i % 2]);
+        (void)snprintf(text, sizeof text, "{entityId:\"%s\",userId:\"%s\",role:\"ASSESSOR\"}", entities[i / 2],
+                       users[i % 2]);
         submit(s, 0, "assignment", "create", "operator", 1, NULL, text);
     }
     if (s->plan->cfg.policy) {
@@ -121,10 +122,12 @@ static void edit(struct sim *s, int n)
         bool from_base = sim_chance(r, 30) && base->counted;
         fm_uuid_text(id, &head.record);
         payload(s, text, sizeof text, id, "");
-        int64_t version = (int64_t)(from_base ? base->number : head.number) + 1 + (int64_t)(sim_chance(r, 5) ? sim_draw(r, 3) : 0);
+        int64_t version = (int64_t)(from_base ? base->number : head.number) + 1;
+        version += sim_chance(r, 5) ? (int64_t)sim_draw(r, 3) : 0;
         if (sim_chance(r, 8))
             (void)snprintf(text, sizeof text, "{id:\"%s\"}", id);
-        submit(s, n, "assessment", strlen(text) < 60 ? "delete" : "update", actor, version, from_base ? &base->id : NULL, text);
+        submit(s, n, "assessment", strlen(text) < 60 ? "delete" : "update", actor, version,
+               from_base ? &base->id : NULL, text);
     }
     fm_arena_fini(&arena);
 }

@@ -1,7 +1,8 @@
 /* A mesh in one process: the real core on memory stores, links, disks, clocks, people and foes, all drawn from one seed.
  *
  * The plan is a list of outside events (plan.c), each with a seed of its own, so that any subset of it is a run too: that is
- * how a failing seed is shrunk. What follows from an event (deliveries, ticks, restarts) stands in a heap. Time is virtual. */
+ * how a failing seed is shrunk. What follows from an event (deliveries, ticks, restarts) stands in a heap; time is
+ * virtual. */
 #ifndef FM_TESTS_SIM_SIM_H
 #define FM_TESTS_SIM_SIM_H
 
@@ -142,7 +143,13 @@ struct sim {
     struct sim_message overheard[32];
     size_t overheard_count;
     struct fm_arena arena; /* documents of the running event */
-    struct foe_lane { struct fm_stream stream; uint64_t sequence, time, epoch; struct fm_set_id last; struct fm_grant_id grant; int forks; } root, foe[3];
+    struct foe_lane {
+        struct fm_stream stream;
+        uint64_t sequence, time, epoch;
+        struct fm_set_id last;
+        struct fm_grant_id grant;
+        int forks;
+    } root, foe[3];
     bool foe_joined;
     uint64_t serial;
     struct fm_event batch[16]; /* of the turn that people fill */
@@ -152,7 +159,8 @@ struct sim {
 #define SIM_FOE_DEVICE (SIM_NODES + 1)
 
 /* The broken invariant; does not return (run.c runs each seed where it may end). */
-void sim_broken(struct sim *s, const char *invariant, const char *format, ...) __attribute__((noreturn, format(printf, 3, 4)));
+void sim_broken(struct sim *s, const char *invariant, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
 void sim_mix(struct sim *s, const void *data, size_t len);
 void sim_soon(struct sim *s, uint64_t in_ms, enum sim_soon_kind kind, int a, uint32_t b, uint64_t gen);
 void sim_tell(const struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
