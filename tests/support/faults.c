@@ -28,19 +28,19 @@ READ(set_get, (void *ctx, const struct fm_stream *s, uint64_t n, const struct fm
 READ(set_next, (void *ctx, uint64_t from, struct fm_set_meta *o), from, o)
 READ(arrival_last, (void *ctx, uint64_t *o), o)
 READ(set_bytes, (void *ctx, uint64_t arrival, struct fm_buf *o), arrival, o)
-READ(stream_sets, (void *ctx, const struct fm_stream *s, uint64_t from, struct fm_set_meta *o, size_t max, size_t *n), s, from, o,
-     max, n)
+READ(stream_sets, (void *ctx, const struct fm_stream *s, uint64_t from, struct fm_set_meta *o, size_t max, size_t *n), s,
+     from, o, max, n)
 READ(stream_each, (void *ctx, int (*take)(void *, const struct fm_stream_row *), void *arg), take, arg)
-READ(versions, (void *ctx, uint8_t kind, const struct fm_record_id *id, struct fm_arena *a, struct fm_version **o, size_t *n),
-     kind, id, a, o, n)
+READ(versions, (void *ctx, uint8_t kind, const struct fm_record_id *id, struct fm_arena *a, struct fm_version **o,
+     size_t *n), kind, id, a, o, n)
 READ(version_find, (void *ctx, const struct fm_version_id *id, struct fm_record_ref *o), id, o)
 READ(version_get, (void *ctx, const struct fm_version_id *id, struct fm_arena *a, struct fm_version *o), id, a, o)
 READ(head, (void *ctx, uint8_t kind, const struct fm_record_id *id, struct fm_arena *a, struct fm_head *o), kind, id, a, o)
 READ(waits, (void *ctx, const struct fm_version_id *id, struct fm_record_ref *o, size_t max, size_t *n), id, o, max, n)
 READ(touched, (void *ctx, struct fm_record_ref *o, size_t max, size_t *n), o, max, n)
 READ(alias, (void *ctx, uint8_t kind, struct fm_span offline_id, struct fm_record_id *o), kind, offline_id, o)
-READ(by_entity, (void *ctx, const struct fm_record_id *e, uint8_t kind, const struct fm_record_id *after, struct fm_record_id *o,
-                 size_t max, size_t *n), e, kind, after, o, max, n)
+READ(by_entity, (void *ctx, const struct fm_record_id *e, uint8_t kind, const struct fm_record_id *after,
+     struct fm_record_id *o, size_t max, size_t *n), e, kind, after, o, max, n)
 READ(statement, (void *ctx, uint8_t kind, const struct fm_key *signer, struct fm_buf *o), kind, signer, o)
 READ(statement_each, (void *ctx, int (*take)(void *, struct fm_span), void *arg), take, arg)
 READ(meta, (void *ctx, const char *name, struct fm_buf *o), name, o)
@@ -72,7 +72,8 @@ static void fault_sign(void *ctx, uint8_t signature[FM_SIGNATURE_BYTES], const u
     f->real_crypto->sign(f->real_crypto->ctx, signature, id);
 }
 
-static int fault_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32], const struct fm_key *author)
+static int fault_verify(void *ctx, const uint8_t signature[FM_SIGNATURE_BYTES], const uint8_t id[32],
+                        const struct fm_key *author)
 {
     struct fm_fault *f = ctx;
     return f->real_crypto->verify(f->real_crypto->ctx, signature, id, author);
@@ -113,15 +114,18 @@ void fm_fault_init(struct fm_fault *f, const struct fm_port *port, const struct 
 {
     *f = (struct fm_fault){.real = port, .real_crypto = crypto, .real_sink = sink, .left = -1, .where = ""};
     f->sink = (struct fm_sink){.ctx = f, .act = fault_act};
-    f->crypto = (struct fm_crypto){.ctx = f, .hash = fault_hash, .sign = fault_sign, .verify = fault_verify, .seal = fault_seal,
-                                   .open = fault_open, .box = fault_box, .unbox = fault_unbox, .decompress = fault_decompress,
+    f->crypto = (struct fm_crypto){.ctx = f, .hash = fault_hash, .sign = fault_sign, .verify = fault_verify,
+                                   .seal = fault_seal, .open = fault_open, .box = fault_box, .unbox = fault_unbox,
+                                   .decompress = fault_decompress,
                                    .compress = crypto->compress == NULL ? NULL : fault_compress};
-    f->port = (struct fm_port){.ctx = f, .set_get = read_set_get, .set_next = read_set_next, .arrival_last = read_arrival_last,
-                               .set_bytes = read_set_bytes, .stream_sets = read_stream_sets, .stream_each = read_stream_each,
-                               .versions = read_versions, .version_find = read_version_find, .version_get = read_version_get,
-                               .head = read_head, .waits = read_waits, .touched = read_touched, .alias = read_alias,
-                               .by_entity = read_by_entity, .statement = read_statement,
-                               .statement_each = read_statement_each, .meta = read_meta, .record_sum = read_record_sum};
+    f->port = (struct fm_port){.ctx = f, .set_get = read_set_get, .set_next = read_set_next,
+                               .arrival_last = read_arrival_last, .set_bytes = read_set_bytes,
+                               .stream_sets = read_stream_sets, .stream_each = read_stream_each,
+                               .versions = read_versions, .version_find = read_version_find,
+                               .version_get = read_version_get, .head = read_head, .waits = read_waits,
+                               .touched = read_touched, .alias = read_alias, .by_entity = read_by_entity,
+                               .statement = read_statement, .statement_each = read_statement_each, .meta = read_meta,
+                               .record_sum = read_record_sum};
 }
 
 /* --- a turn with a failure in it --- */
@@ -184,7 +188,8 @@ size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, 
     for (int64_t n = 0;; n++) {
         rc = play(self, crypto, store, event, n, &f, got);
         if (f.hit && rc != FM_ESTORE) {
-            (void)snprintf(why, 200, "event %d: call %d (%s) failed, but the step gave %d", (int)event->kind, (int)n, f.where, rc);
+            (void)snprintf(why, 200, "event %d: call %d (%s) failed, but the step gave %d", (int)event->kind, (int)n,
+                f.where, rc);
             return 0;
         }
         if (f.hit && n % 16 != 0)
@@ -192,7 +197,8 @@ size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, 
         if (f.hit) /* what was committed is whole: the same turn again */
             rc = play(self, crypto, store, event, -1, &f, got);
         if (rc != FM_OK || memcmp(wanted, got, sizeof wanted) != 0) {
-            (void)snprintf(why, 200, "event %d: after the failure of call %d another digest (%d)", (int)event->kind, (int)n, rc);
+            (void)snprintf(why, 200, "event %d: after the failure of call %d another digest (%d)", (int)event->kind,
+                (int)n, rc);
             return 0;
         }
         if (f.left >= 0)

@@ -161,6 +161,78 @@ static bool meet(struct three *t, int failing, int64_t left, struct fm_digest ou
     return hit;
 }
 
+/* The event on copies of what the node committed, with each of its calls failing once. */
+static void fails_anywhere(const struct fm_lab_node *n, struct fm_event event)
+{
+    char why[200] = "";
+    event.now_ms = LAB_NOW + 1000;
+    event.steady_ms = n->events * 10;
+    event.seed[0] = 77;
+    if (fm_fault_try(&n->self, &n->device.crypto, n->saved, &event, why) == 0)
+        fail_msg("%s", why);
+}
+
+/* All that `from` holds, one by one: first with failures, then for good. */
+static void take_all(struct fm_lab_node *to, const struct fm_lab_node *from)
+{
+    const struct fm_port *port = fm_memory_port(from->store);
+    struct fm_set_meta set;
+    int refused;
+    for (uint64_t at = 1; port->set_next(port->ctx, at, &set) == FM_OK; at = set.arrival + 1) {
+        struct fm_buf bytes;
+        fm_buf_init(&bytes, 0);
+        assert_int_equal(port->set_bytes(port->ctx, set.arrival, &bytes), FM_OK);
+        fails_anywhere(to, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = fm_buf_span(&bytes)});
+        assert_int_equal(fm_lab_take(to, fm_buf_span(&bytes), &refused), FM_OK);
+        fm_buf_fini(&bytes);
+    }
+}
+
+/* Records, a conflict, a revocation that cuts, keys that come after what they open, START and the hub's own acts. */
+static void test_taking_in_survives_a_failure_at_any_call(void **state)
+{
+    struct three *t = *state;
+    struct fm_lab_node late;
+    struct fm_lab_set fork;
+    struct fm_version_id base = write_one(&t->a, FM_CREATE, 1, 1, NULL, "{a:1,b:1,offlineId:\"o\"}");
+    assert_int_equal(fm_lab_end(&t->a), 0);
+    fm_lab_exchange(&t->b, &t->a, 0);
+    write_one(&t->a, FM_UPDATE, 1, 2, &base, "{a:2,b:1}");
+    assert_int_equal(fm_lab_end(&t->a), 0);
+    write_one(&t->a, FM_CREATE, 2, 1, NULL, "{a:1}");
+    assert_int_equal(fm_lab_end(&t->a), 0);
+    write_one(&t->b, FM_UPDATE, 1, 2, &base, "{a:3,b:1}");
+    assert_int_equal(fm_lab_end(&t->b), 0);
+    take_all(&t->hub, &t->a);
+    struct fm_set_header header = {.stream = {.incarnation = 12, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)};
+    struct fm_span item = item_of(&t->a, 7, 1, "{a:1}");
+    fm_lab_set(&fork, &t->a.device, header, &item, 1, NULL); /* A's stream has a second first set */
+    fails_anywhere(&t->hub, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = fm_buf_span(&fork.bytes)});
+    take(&t->hub, &fork, 0);
+    fm_lab_set_free(&fork);
+    take_all(&t->b, &t->hub);
+    revoke(t, 2);
+    take_all(&t->b, &t->hub);
+    take_all(&t->hub, &t->b);
+    fails_anywhere(&t->hub, (struct fm_event){.kind = FM_EVENT_EPOCH, .number = 2});
+    fm_lab_open(&late, "late", 15);
+    fm_lab_join(&t->hub, &late, 4, NULL);
+    take_all(&late, &t->hub); /* no key yet */
+    struct fm_act *grant = fm_lab_grant(&late.device, FM_ROLE_CAMP, 5, keys);
+    int refused;
+    fails_anywhere(&t->hub, (struct fm_event){.kind = FM_EVENT_ACT, .act = grant});
+    assert_int_equal(fm_lab_act(&t->hub, grant, &refused), 0);
+    take_all(&late, &t->hub);
+    struct fm_lab_node *all[] = {&t->hub, &t->b, &late};
+    for (size_t i = 0; i < 3; i++)
+        fails_anywhere(all[i], (struct fm_event){.kind = FM_EVENT_START});
+    take_all(&t->b, &t->hub);
+    assert_same_digests(&late, &t->hub);
+    assert_same_digests(&t->b, &t->hub);
+    fm_lab_act_free(grant);
+    fm_lab_close(&late);
+}
+
 /* B holds records of A, some behind the cut of a revocation that the hub brings, and an edit that meets the hub's. */
 static void test_a_session_survives_a_failure_at_any_call(void **state)
 {
@@ -191,6 +263,7 @@ static void test_a_session_survives_a_failure_at_any_call(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_a_session_survives_a_failure_at_any_call)};
+    const struct CMUnitTest tests[] = {CASE(test_taking_in_survives_a_failure_at_any_call),
+                                       CASE(test_a_session_survives_a_failure_at_any_call)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
