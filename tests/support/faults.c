@@ -5,15 +5,34 @@
 
 #include "replication/error.h"
 
-static bool fails(struct fm_fault *f, const char *where)
+bool fm_fault_memory;
+static struct fm_fault *running; /* the step that memory is asked for */
+
+static bool count(struct fm_fault *f, const char *where)
 {
-    if (f->left < 0)
-        return false;
-    if (f->left-- > 0)
+    if (f->left < 0 || f->left-- > 0)
         return false;
     f->hit = true;
     f->where = where;
     return true;
+}
+
+static bool fails(struct fm_fault *f, const char *where)
+{
+    return !fm_fault_memory && count(f, where);
+}
+
+bool fm_fault_no_memory(void)
+{
+    return running != NULL && count(running, "memory");
+}
+
+int fm_fault_step(struct fm_fault *f, struct fm_repl *core, const struct fm_event *event)
+{
+    running = fm_fault_memory ? f : NULL;
+    int rc = fm_repl_step(core, event, &f->sink);
+    running = NULL;
+    return rc;
 }
 
 /* One forwarder each: (name, parameters, arguments). */
@@ -138,16 +157,16 @@ static int rows_only(void *ctx, const struct fm_action *action)
 static int events(struct fm_repl *core, struct fm_fault *f, const struct fm_event *event, struct fm_digest digests[2])
 {
     struct fm_event next = *event;
-    int rc = fm_repl_step(core, event, &f->sink);
+    int rc = fm_fault_step(f, core, event);
     next.kind = FM_EVENT_TURN_END;
     next.seed[30] = 1;
-    rc = rc == FM_OK ? fm_repl_step(core, &next, &f->sink) : rc;
+    rc = rc == FM_OK ? fm_fault_step(f, core, &next) : rc;
     next.kind = FM_EVENT_TICK;
     next.seed[30] = 2;
-    rc = rc == FM_OK ? fm_repl_step(core, &next, &f->sink) : rc;
+    rc = rc == FM_OK ? fm_fault_step(f, core, &next) : rc;
     next.kind = FM_EVENT_TURN_END;
     next.seed[30] = 3;
-    rc = rc == FM_OK ? fm_repl_step(core, &next, &f->sink) : rc;
+    rc = rc == FM_OK ? fm_fault_step(f, core, &next) : rc;
     return rc == FM_OK ? fm_repl_digest(core, &digests[0], &digests[1]) : rc;
 }
 
@@ -164,7 +183,7 @@ static int play(const struct fm_self *self, const struct fm_crypto *crypto, cons
     start.kind = FM_EVENT_START;
     if (event->kind == FM_EVENT_START)
         f->left = calls;
-    int rc = fm_repl_step(core, &start, &f->sink);
+    int rc = fm_fault_step(f, core, &start);
     start = *event;
     start.kind = event->kind == FM_EVENT_START ? FM_EVENT_TICK : event->kind;
     f->left = event->kind == FM_EVENT_START ? f->left : calls;
@@ -187,21 +206,22 @@ size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, 
     }
     for (int64_t n = 0;; n++) {
         rc = play(self, crypto, store, event, n, &f, got);
-        if (f.hit && rc != FM_ESTORE) {
+        if (f.hit && rc != (fm_fault_memory ? FM_ENOMEM : FM_ESTORE) && (!fm_fault_memory || rc != FM_OK)) {
             (void)snprintf(why, 200, "event %d: call %d (%s) failed, but the step gave %d", (int)event->kind, (int)n,
                 f.where, rc);
             return 0;
         }
-        if (f.hit && n % 16 != 0)
+        bool last = !f.hit;
+        if (rc != FM_OK && n % 16 != 0)
             continue;
-        if (f.hit) /* what was committed is whole: the same turn again */
+        if (rc != FM_OK) /* what was committed is whole: the same turn again */
             rc = play(self, crypto, store, event, -1, &f, got);
         if (rc != FM_OK || memcmp(wanted, got, sizeof wanted) != 0) {
             (void)snprintf(why, 200, "event %d: after the failure of call %d another digest (%d)", (int)event->kind,
                 (int)n, rc);
             return 0;
         }
-        if (f.left >= 0)
+        if (last)
             return (size_t)n;
     }
 }

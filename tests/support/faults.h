@@ -16,12 +16,18 @@ struct fm_fault {
     bool hit;
     const char *where;             /* which call failed */
 };
+/* Instead: each piece of memory that a step asks for is counted, one is not given, and the error is FM_ENOMEM. What needs no
+ * memory after all (a smaller form of a body) may go on, to the same digest. Only in programs with no_memory.h. */
+extern bool fm_fault_memory;
+bool fm_fault_no_memory(void);
+int fm_fault_step(struct fm_fault *f, struct fm_repl *core, const struct fm_event *event);
+
 /* *f must not move afterwards; what is given is borrowed. */
 void fm_fault_init(struct fm_fault *f, const struct fm_port *port, const struct fm_crypto *crypto, struct fm_sink sink);
 
 /* On copies of `store` (as committed): a fresh core, START, the event, TURN_END and TICK, again and again, each time with
- * the next call failing, until none is left to fail. The number of failures; 0: `why` says what went wrong: an error that
- * was not passed up as it is, or a core on the committed store that then comes to another digest. */
+ * the next call failing, until none is left to fail. Returns the number of failures. `why` is filled if something went wrong:
+ * an error that was not passed up as it is, or a core on the committed store that then comes to another digest. */
 size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
                     const struct fm_event *event, char why[200]);
 
