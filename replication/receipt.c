@@ -194,11 +194,15 @@ static int keep(struct fm_repl *r, const struct fm_statement *s, uint32_t from)
 void fm_receipt_epoch_again(struct fm_repl *r)
 {
     struct fm_receipts *c = r->sessions->receipts;
+    uint64_t epoch = 1;
     for (size_t i = 0; i < c->known_count; i++) {
         const struct fm_known *k = &c->known[i];
-        if (k->kind == FM_EPOCH_NOTICE && k->epoch > r->epoch && counts(r, k))
-            r->epoch = k->epoch; /* never back: our own streams' epochs only rise */
+        if (k->kind == FM_EPOCH_NOTICE && k->epoch > epoch && counts(r, k))
+            epoch = k->epoch;
     }
+    /* Falls again when its signer is revoked, whether or not this node is started again: else a coordinator gone bad could
+     * expire everybody for good. Within a stream it never falls all the same (turn.c follows the tip). */
+    r->epoch = epoch;
 }
 
 struct loading {

@@ -245,7 +245,7 @@ void sim_look_restart(struct sim *s, int i)
         (!fm_id_eq(&now[0], &n->before[0]) || !fm_id_eq(&now[1], &n->before[1])))
         sim_broken(s, "I16", "node %d shows another state after its restart", i);
     /* A revoked coordinator's notice is forgotten at the next start only: no fault of the restart (regressions.txt). */
-    if (n->known_before && s->plan->cfg.weight[SIM_ROOT] == 0 && fm_repl_epoch(n->core) != n->epoch_before)
+    if (n->known_before && fm_repl_epoch(n->core) != n->epoch_before)
         sim_broken(s, "I16", "node %d forgot the epoch", i);
     n->known_before = false;
 }
