@@ -11,7 +11,7 @@ import mesh
 HERE = os.path.dirname(os.path.abspath(__file__))
 SITES = os.path.join(mesh.TOP, 'tests', 'data', 'dtm-nigeria-r50-sites.csv')
 MAP = os.path.join(HERE, '..', 'demo', 'sites.map.json')
-FLIPS = int(os.environ.get('KEEP_FLIPS', '300'))
+FLIPS = int(os.environ.get('KEEP_FLIPS', '1000'))
 failed = 0
 
 
