@@ -32,7 +32,7 @@ UNIT    := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 TESTS   := $(addprefix $(B)/,$(UNIT) $(patsubst %.c,%,$(wildcard tests/e2e/*.c)))
 
 .PHONY: all test-programs check check-fast check-unit check-e2e check-layers check-headers check-warnings \
-        coverage bench fuzz sim planted demo-thin install clean help
+        coverage bench fuzz sim planted proof soak soak-totals demo-thin install clean help
 .SECONDARY:
 
 all: $(B)/fieldmesh
@@ -68,6 +68,10 @@ fuzz: ; @sh tests/fuzz/run.sh
 # make sim SEED=7 tells one seed; make sim SEEDS=1000 runs as many; make sim runs for a minute
 sim: $(B)/sim ; @$(B)/sim $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--seconds 60))
 planted: ; @sh tests/planted/run.sh
+# make proof runs all stages of docs/RELIABILITY.md, make proof STAGE=sim one; make soak goes on with new seeds until it is stopped (HOURS=N)
+proof: ; @python3 tests/proof/run.py $(STAGE)
+soak: ; @python3 tests/proof/soak.py $(if $(HOURS),--hours $(HOURS))
+soak-totals: ; @python3 tests/proof/soak.py --totals
 demo-thin: ; @$(MAKE) --no-print-directory MODE=release all && sh tests/e2e/thin.sh
 
 install: $(B)/fieldmesh

@@ -1,7 +1,10 @@
 #!/bin/sh
-# Installs through apt what the build and the tests need and this machine lacks; says what it would need if it may not.
-# The list is UX.md's build set for what exists so far; docs/DEPENDENCIES.md says why each is there.
+# Installs through apt what this machine lacks; says what it would need if it may not. docs/DEPENDENCIES.md says why each is there.
+#   setup.sh         to build, and for the demo
+#   setup.sh check   for the tests and the proof, too
 need="gcc libc6-dev make pkg-config libzmq3-dev liblmdb-dev libmsgpack-dev libsodium-dev libjansson-dev libzstd-dev libcmocka-dev python3 procps"
+[ "$1" != check ] || need="$need patch strace valgrind cppcheck clang-tidy sparse clang libclang-rt-14-dev clang-19 llvm-19 libclang-rt-19-dev
+    iproute2 nftables iptables libnetfilter-queue-dev"
 lacking=
 for p in $need; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || lacking="$lacking $p"
