@@ -4,7 +4,7 @@
     coverage.py BUILD OUT [FILE ...]
 
 A line that no test reached, and each way of a condition that no test took (by gcov's number on that line), is listed in
-OUT/coverage.txt as FILE:LINE. What stands in a header is one thing, however many files include it: taken in one of them is taken. With FILEs only those.
+OUT/coverage.txt as FILE:LINE. What stands in a header is one thing, however many files include it: taken in one of them is taken. With FILEs only those, and no list in OUT.
 """
 import collections
 import glob
@@ -59,8 +59,9 @@ def main():
         for number in sorted({key[1] for key, count in mine.items() if count == 0} | set(missed)):
             ran = lines[name, number] > 0
             left.append(f"{name}:{number}: " + ("branch " + " ".join(missed[number]) + " not taken" if ran else "not reached"))
-    with open(os.path.join(out, "coverage.txt"), "w", encoding="utf-8") as f:
-        f.write("".join(line + "\n" for line in left))
+    if not only:
+        with open(os.path.join(out, "coverage.txt"), "w", encoding="utf-8") as f:
+            f.write("".join(line + "\n" for line in left))
     print("\n".join(left))
     print(f"figure coverage_core_lines {percent(sums[0], sums[1]):.2f}")
     print(f"figure coverage_core_branches {percent(sums[2], sums[3]):.2f}")
