@@ -31,7 +31,7 @@ struct given {
     uint8_t *bytes;
     size_t *by; /* actors */
     size_t by_count;
-    bool counted;
+    bool counted, revoked;
 };
 
 struct fm_authority {
@@ -156,7 +156,7 @@ size_t fm_authority_stale(struct fm_authority *a, struct fm_key *authors, size_t
 
 static bool targets(const struct revocation *r, const struct fm_set_meta *set)
 {
-    return r->targets_grant ? set->has_grant && fm_id_eq(&r->grant, &set->grant) : fm_id_eq(&r->node, &set->stream.author);
+    return r->targets_grant ? fm_id_eq(&r->grant, &set->grant) : fm_id_eq(&r->node, &set->stream.author);
 }
 
 /* 1: inside the cut, 0: outside, below 0: error. A stream that is not named is outside. */
@@ -243,6 +243,26 @@ static int judge_grants(struct fm_authority *a, bool *changed)
     return FM_OK;
 }
 
+/* Named by a counted revocation of the layer that may: for people and sessions; sets are judged by their cuts. */
+static void mark_revoked(struct fm_authority *a)
+{
+    for (size_t n = 0; n < a->given_count; n++)
+        a->given[n]->revoked = false;
+    for (size_t i = 0; i < a->actor_count; i++) {
+        const struct actor *actor = &a->actors[i];
+        for (size_t k = 0; actor->counted && k < actor->revocation_count; k++) {
+            const struct revocation *r = &actor->revocations[k];
+            for (size_t n = 0; n < a->given_count; n++) {
+                struct given *g = a->given[n];
+                int above = g->grant.role == FM_ROLE_COORDINATOR ? LAYER_ROOT : LAYER_COORDINATORS;
+                if (layer_of(actor->set.role) == above &&
+                    (r->targets_grant ? fm_id_eq(&r->grant, &g->grant.id) : fm_id_eq(&r->node, &g->grant.author)))
+                    g->revoked = true;
+            }
+        }
+    }
+}
+
 /* Layer by layer from the root down, so that what is judged depends only on what was judged before it. */
 int fm_authority_again(struct fm_authority *a, bool *changed)
 {
@@ -266,6 +286,7 @@ int fm_authority_again(struct fm_authority *a, bool *changed)
         if (rc != FM_OK)
             return rc;
     }
+    mark_revoked(a);
     return FM_OK;
 }
 
@@ -366,23 +387,6 @@ bool fm_authority_cuts_at(const struct fm_authority *a, const struct fm_set_id *
 
 /* --- members --- */
 
-/* Named by a counted revocation of the layer that may: for people and sessions; sets are judged by their cuts. */
-static bool revoked(const struct fm_authority *a, const struct fm_grant *grant)
-{
-    int above = grant->role == FM_ROLE_COORDINATOR ? LAYER_ROOT : LAYER_COORDINATORS;
-    for (size_t i = 0; i < a->actor_count; i++) {
-        const struct actor *actor = &a->actors[i];
-        if (!actor->counted || layer_of(actor->set.role) != above)
-            continue;
-        for (size_t k = 0; k < actor->revocation_count; k++) {
-            const struct revocation *r = &actor->revocations[k];
-            if (r->targets_grant ? fm_id_eq(&r->grant, &grant->id) : fm_id_eq(&r->node, &grant->author))
-                return true;
-        }
-    }
-    return false;
-}
-
 size_t fm_authority_member_count(const struct fm_authority *a)
 {
     return a->given_count;
@@ -403,7 +407,7 @@ void fm_authority_member(const struct fm_authority *a, size_t i, uint64_t epoch,
                               .epoch_last = g->grant.epoch_last,
                               .serial = g->grant.serial,
                               .counted = g->counted,
-                              .revoked = revoked(a, &g->grant),
+                              .revoked = g->revoked,
                               .expired = g->grant.epoch_last < epoch};
 }
 
@@ -415,9 +419,9 @@ static const struct fm_grant *best(const struct fm_authority *a, const struct fm
         const struct given *g = a->given[i];
         if (author != NULL ? !fm_id_eq(author, &g->grant.author) : !fm_id_eq(transport, &g->grant.transport))
             continue;
-        if (!g->counted || g->grant.epoch_last < epoch || (found != NULL && found->serial >= g->grant.serial))
+        if (!g->counted || g->revoked || g->grant.epoch_last < epoch)
             continue;
-        if (!revoked(a, &g->grant))
+        if (found == NULL || found->serial < g->grant.serial)
             found = &g->grant;
     }
     return found;
@@ -433,6 +437,23 @@ const struct fm_grant *fm_authority_by_transport(const struct fm_authority *a, c
     return best(a, NULL, transport, epoch);
 }
 
+const struct fm_grant *fm_authority_counting(const struct fm_authority *a, const struct fm_grant_id *id,
+                                             const struct fm_key *author)
+{
+    const struct given *g = given_find(a, id);
+    return g != NULL && g->counted && !g->revoked && fm_id_eq(&g->grant.author, author) ? &g->grant : NULL;
+}
+
+bool fm_authority_is_hub(const struct fm_authority *a, const struct fm_key *author)
+{
+    for (size_t i = 0; i < a->given_count; i++) {
+        const struct given *g = a->given[i];
+        if (g->grant.role == FM_ROLE_COORDINATOR && g->counted && !g->revoked && fm_id_eq(&g->grant.author, author))
+            return true;
+    }
+    return false;
+}
+
 static int by_set_id(const void *a, const void *b)
 {
     const struct actor *const *x = a, *const *y = b;
@@ -446,7 +467,7 @@ int fm_authority_digest(const struct fm_authority *a, struct fm_buf *out)
         uint8_t row[FM_GRANT_ID_BYTES + 2];
         memcpy(row, a->given[i]->grant.id.b, FM_GRANT_ID_BYTES);
         row[FM_GRANT_ID_BYTES] = a->given[i]->counted;
-        row[FM_GRANT_ID_BYTES + 1] = revoked(a, &a->given[i]->grant);
+        row[FM_GRANT_ID_BYTES + 1] = a->given[i]->revoked;
         rc = fm_buf_add(out, row, sizeof row);
     }
     const struct actor **sorted = malloc((a->actor_count + 1) * sizeof *sorted);

@@ -39,6 +39,11 @@ void fm_authority_member(const struct fm_authority *a, size_t i, uint64_t epoch,
  * epoch; the highest serial if several. NULL: none. */
 const struct fm_grant *fm_authority_current(const struct fm_authority *a, const struct fm_key *author, uint64_t epoch);
 const struct fm_grant *fm_authority_by_transport(const struct fm_authority *a, const struct fm_key *transport, uint64_t epoch);
+/* The grant of this id, if it counts, is not revoked (expired or not) and is this author's; NULL: it is not. */
+const struct fm_grant *fm_authority_counting(const struct fm_authority *a, const struct fm_grant_id *id,
+                                             const struct fm_key *author);
+/* Is this the author key of a counted coordinator? */
+bool fm_authority_is_hub(const struct fm_authority *a, const struct fm_key *author);
 /* Appends what the members part of the state digest is made of (in an order that is a function of the sets alone). */
 int fm_authority_digest(const struct fm_authority *a, struct fm_buf *out);
 

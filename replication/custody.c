@@ -104,12 +104,13 @@ static bool on_chain(struct fm_repl *r, const struct fm_stream_row *row, const s
 /* What a coordinator wrote or holds itself is at the hub. */
 static bool at_home(struct fm_repl *r, const struct fm_key *author)
 {
-    return fm_id_eq(author, &r->self.root) || fm_receipt_is_hub(r, &r->self.author) || fm_receipt_is_hub(r, author);
+    return fm_id_eq(author, &r->self.root) || fm_authority_is_hub(r->authority, &r->self.author) ||
+           fm_authority_is_hub(r->authority, author);
 }
 
 static bool hub_counts(struct fm_repl *r, const struct fm_hub *hub)
 {
-    const struct fm_counting *g = fm_receipt_counting(r, &hub->grant, &hub->author);
+    const struct fm_grant *g = fm_authority_counting(r->authority, &hub->grant, &hub->author);
     return g != NULL && g->role == FM_ROLE_COORDINATOR;
 }
 

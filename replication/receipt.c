@@ -21,74 +21,14 @@ void fm_receipts_free(struct fm_receipts *c)
         free(c->hubs[i].tips);
     free(c->hubs);
     free(c->known);
-    free(c->grants);
     free(c);
 }
 
 /* --- whose statements count --- */
 
-static int by_grant(const void *a, const void *b)
-{
-    const struct fm_counting *x = a, *y = b;
-    return fm_id_cmp(&x->grant, &y->grant);
-}
-
-void fm_receipt_forget(struct fm_repl *r)
-{
-    r->sessions->receipts->grants_known = false;
-}
-
-static int grants_load(struct fm_repl *r)
-{
-    struct fm_receipts *c = r->sessions->receipts;
-    size_t count = fm_authority_member_count(r->authority);
-    if (c->grants_known && c->members_seen == count && c->arrival_seen == r->arrival_next)
-        return FM_OK;
-    struct fm_counting *grants = realloc(c->grants, (count + 1) * sizeof *grants);
-    if (grants == NULL)
-        return FM_ENOMEM;
-    c->grants = grants;
-    c->grant_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct fm_member m;
-        fm_authority_member(r->authority, i, r->epoch, &m);
-        if (m.counted && !m.revoked)
-            grants[c->grant_count++] = (struct fm_counting){.grant = m.grant, .author = m.author, .role = m.role};
-    }
-    if (c->grant_count > 0)
-        qsort(grants, c->grant_count, sizeof *grants, by_grant);
-    c->grants_known = true;
-    c->members_seen = count;
-    c->arrival_seen = r->arrival_next;
-    return FM_OK;
-}
-
-const struct fm_counting *fm_receipt_counting(struct fm_repl *r, const struct fm_grant_id *grant,
-                                              const struct fm_key *author)
-{
-    struct fm_receipts *c = r->sessions->receipts;
-    struct fm_counting key = {.grant = *grant};
-    if (grants_load(r) != FM_OK || c->grant_count == 0)
-        return NULL;
-    const struct fm_counting *found = bsearch(&key, c->grants, c->grant_count, sizeof key, by_grant);
-    return found != NULL && fm_id_eq(&found->author, author) ? found : NULL;
-}
-
-bool fm_receipt_is_hub(struct fm_repl *r, const struct fm_key *author)
-{
-    struct fm_receipts *c = r->sessions->receipts;
-    if (grants_load(r) != FM_OK)
-        return false;
-    for (size_t i = 0; i < c->grant_count; i++) {
-        if (c->grants[i].role == FM_ROLE_COORDINATOR && fm_id_eq(&c->grants[i].author, author))
-            return true;
-    }
-    return false;
-}
-
 static bool counts(struct fm_repl *r, const struct fm_known *k)
 {
-    const struct fm_counting *g = fm_receipt_counting(r, &k->grant, &k->signer);
+    const struct fm_grant *g = fm_authority_counting(r->authority, &k->grant, &k->signer);
     return g != NULL && (k->kind != FM_EPOCH_NOTICE || g->role == FM_ROLE_COORDINATOR); /* rule 55 */
 }
 
@@ -223,7 +163,6 @@ static int load_one(void *arg, struct fm_span bytes)
 int fm_receipt_load(struct fm_repl *r)
 {
     struct loading l = {.r = r};
-    fm_receipt_forget(r);
     int rc = r->port->statement_each(r->port->ctx, load_one, &l);
     if (l.error != FM_OK || (rc != FM_OK && rc != FM_ENOTFOUND))
         return l.error != FM_OK ? l.error : rc;
@@ -265,10 +204,7 @@ int fm_receipt_take(struct fm_repl *r, struct fm_span bytes, int *refused)
         return FM_ENOMEM;
     if (*refused != FM_OK)
         return FM_OK;
-    int rc = grants_load(r);
-    if (rc != FM_OK)
-        return rc;
-    const struct fm_counting *g = fm_receipt_counting(r, &s.grant, &s.author);
+    const struct fm_grant *g = fm_authority_counting(r->authority, &s.grant, &s.author);
     if (g == NULL)
         *refused = FM_EGRANT;
     else if (s.kind == FM_EPOCH_NOTICE && g->role != FM_ROLE_COORDINATOR)
@@ -284,7 +220,7 @@ int fm_receipt_take(struct fm_repl *r, struct fm_span bytes, int *refused)
         *refused = FM_ELIMIT;
     if (*refused != FM_OK)
         return FM_OK;
-    rc = emit(r, &s);
+    int rc = emit(r, &s);
     if (rc == FM_OK)
         rc = keep(r, &s, r->event->kind == FM_EVENT_RECEIVE ? r->event->conn : 0);
     if (rc == FM_OK && s.kind == FM_EPOCH_NOTICE)
@@ -295,22 +231,21 @@ int fm_receipt_take(struct fm_repl *r, struct fm_span bytes, int *refused)
 /* --- our own --- */
 
 /* The grant we sign under: the newest that counts. NULL: what we say would not count. */
-static const struct fm_counting *own_grant(struct fm_repl *r)
+static const struct fm_grant *own_grant(const struct fm_repl *r)
 {
-    const struct fm_grant *grant = fm_authority_current(r->authority, &r->self.author, r->epoch);
-    return grant != NULL ? fm_receipt_counting(r, &grant->id, &r->self.author) : NULL;
+    return fm_authority_current(r->authority, &r->self.author, r->epoch);
 }
 
 static int own_sign(struct fm_repl *r, struct fm_statement *s, const struct fm_receipt_tip *tips, uint32_t count)
 {
-    const struct fm_counting *grant = own_grant(r);
+    const struct fm_grant *grant = own_grant(r);
     assert(grant != NULL);
     struct fm_receipts *c = r->sessions->receipts;
     const struct fm_known *last = known_find(c, s->kind, &r->self.author, NULL);
     struct fm_buf buf;
     struct fm_statement signed_one;
     s->author = r->self.author;
-    s->grant = grant->grant;
+    s->grant = grant->id;
     s->store = r->self.store;
     s->counter = r->event->now_ms;
     if (last != NULL && last->counter >= s->counter)
@@ -414,7 +349,7 @@ int fm_receipt_issue(struct fm_repl *r)
 int fm_receipt_epoch(struct fm_repl *r, uint64_t epoch)
 {
     struct fm_statement s = {.kind = FM_EPOCH_NOTICE, .epoch = epoch};
-    const struct fm_counting *g = own_grant(r);
+    const struct fm_grant *g = own_grant(r);
     if (g == NULL)
         return FM_ENOTJOINED;
     if (g->role != FM_ROLE_COORDINATOR)
@@ -440,9 +375,6 @@ int fm_receipt_after(struct fm_repl *r, uint64_t *stamp, uint32_t but, struct fm
 {
     struct fm_receipts *c = r->sessions->receipts;
     const struct fm_known *best = NULL;
-    int rc = grants_load(r);
-    if (rc != FM_OK)
-        return rc;
     for (size_t i = 0; i < c->known_count; i++) {
         const struct fm_known *k = &c->known[i];
         if (k->stamp > *stamp && (but == 0 || k->from != but) && (best == NULL || k->stamp < best->stamp) && counts(r, k))
@@ -453,7 +385,7 @@ int fm_receipt_after(struct fm_repl *r, uint64_t *stamp, uint32_t but, struct fm
         return FM_ENOTFOUND;
     }
     *stamp = best->stamp;
-    rc = r->port->statement(r->port->ctx, best->kind, &best->signer, out);
+    int rc = r->port->statement(r->port->ctx, best->kind, &best->signer, out);
     return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc;
 }
 

@@ -17,12 +17,6 @@ struct fm_known {
     uint64_t stamp;   /* rises with each that is taken in */
     uint32_t from;    /* the connection that told it; 0: none */
 };
-/* A grant that counts and is not revoked. */
-struct fm_counting {
-    struct fm_grant_id grant;
-    struct fm_key author;
-    uint8_t role;
-};
 /* What a coordinator's receipts of one store say; tips sorted by stream and sequence. */
 struct fm_hub {
     struct fm_key author;
@@ -37,18 +31,10 @@ struct fm_receipts {
     uint64_t stamp;
     struct fm_hub *hubs;
     size_t hub_count;
-    struct fm_counting *grants; /* sorted by grant id; built again when sets came in */
-    size_t grant_count, members_seen;
-    uint64_t arrival_seen;
-    bool grants_known, own_known;
+    bool own_known;
     uint8_t own[32];            /* hash of what our last receipt says */
 };
 
-/* The grant, if it counts and is this author's; NULL: it does not. */
-const struct fm_counting *fm_receipt_counting(struct fm_repl *r, const struct fm_grant_id *grant,
-                                              const struct fm_key *author);
-/* Is this the author key of a counted coordinator? */
-bool fm_receipt_is_hub(struct fm_repl *r, const struct fm_key *author);
 /* A coordinator's receipt, newer than all of its before. 0 or FM_ENOMEM. */
 int fm_custody_keep(struct fm_repl *r, const struct fm_statement *s);
 

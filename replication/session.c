@@ -307,10 +307,8 @@ void fm_session_note_set(struct fm_repl *r, const struct fm_set_meta *set, uint3
     struct fm_sessions *all = r->sessions;
     const struct fm_stream_row *row = fm_vector_find(r->vector, &set->stream);
     uint32_t slot = 0;
-    if (set->stream.lane == FM_LANE_MEMBERSHIP) {
+    if (set->stream.lane == FM_LANE_MEMBERSHIP)
         all->recheck = true;
-        fm_receipt_forget(r);
-    }
     all->noted = true;
     if (all->count == 0 || row == NULL)
         return;

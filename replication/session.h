@@ -199,7 +199,6 @@ uint64_t fm_receipt_stamp(const struct fm_repl *r);   /* of the newest statement
  * 0 (bytes appended), FM_ENOTFOUND (none; *stamp is the newest), or an environment error. */
 int fm_receipt_after(struct fm_repl *r, uint64_t *stamp, uint32_t but, struct fm_buf *out);
 bool fm_receipt_stale(struct fm_repl *r);             /* what we hold is not what our last receipt says */
-void fm_receipt_forget(struct fm_repl *r);            /* membership changed: who counts is found anew */
-void fm_receipt_epoch_again(struct fm_repl *r);       /* and whose notices */
+void fm_receipt_epoch_again(struct fm_repl *r);       /* membership changed: whose notices count is found anew */
 
 #endif
