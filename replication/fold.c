@@ -420,15 +420,15 @@ static uint32_t walk_up(struct fm_folding *f, uint32_t start, uint8_t mark, uint
     return best;
 }
 
-struct fm_version *fm_fold_base(struct fm_version *versions, size_t count, const struct fm_version *a,
-                                const struct fm_version *b, struct fm_arena *arena)
+int fm_fold_base(struct fm_version *versions, size_t count, const struct fm_version *a, const struct fm_version *b,
+                 struct fm_arena *arena, struct fm_version **out)
 {
     struct fm_folding f = {.versions = versions, .count = (uint32_t)count, .arena = arena};
-    if (count == 0 || a->status != FM_VALID || b->status != FM_VALID || prepare(&f) != 0)
-        return NULL;
     struct fm_version **valid = fm_arena_take(arena, count * sizeof(struct fm_version *));
-    if (!valid)
-        return NULL;
+    assert(a->status == FM_VALID && b->status == FM_VALID);
+    *out = NULL;
+    if (!valid || prepare(&f) != 0)
+        return FM_ENOMEM;
     for (size_t i = 0; i < count; i++)
         if (versions[i].status == FM_VALID)
             valid[f.sorted_count++] = &versions[i];
@@ -438,9 +438,10 @@ struct fm_version *fm_fold_base(struct fm_version *versions, size_t count, const
         f.sorted[i] = (uint32_t)(valid[i] - versions);
     find_decisions(&f);
     uint32_t from = find(&f, &a->id), to = find(&f, &b->id);
-    if (from == FM_FOLD_NONE || to == FM_FOLD_NONE)
-        return NULL;
+    assert(from != FM_FOLD_NONE && to != FM_FOLD_NONE);
     walk_up(&f, from, 1, 0);
     uint32_t base = walk_up(&f, to, 2, 1);
-    return base == FM_FOLD_NONE ? NULL : &versions[base];
+    if (base != FM_FOLD_NONE)
+        *out = &versions[base];
+    return FM_OK;
 }

@@ -22,8 +22,9 @@ int fm_fold(struct fm_version *versions, size_t count, const struct fm_fold_port
 
 /* A version's place in the record's key order (section 4 "Order"): below 0, 0, above 0. Uncounted ones are last. */
 int fm_version_cmp(const struct fm_version *a, const struct fm_version *b);
-/* The first in key order of the common ancestors of two versions, after fm_fold has filled all; NULL: none, or no memory. */
-struct fm_version *fm_fold_base(struct fm_version *versions, size_t count, const struct fm_version *a,
-                                const struct fm_version *b, struct fm_arena *arena);
+/* The first in key order of the common ancestors of two valid ones of these versions, after fm_fold has filled all; NULL:
+ * they have none. 0 or FM_ENOMEM. */
+int fm_fold_base(struct fm_version *versions, size_t count, const struct fm_version *a, const struct fm_version *b,
+                 struct fm_arena *arena, struct fm_version **base);
 
 #endif

@@ -80,8 +80,10 @@ static int merge(struct decision *d, const struct fm_version *loser, struct fm_s
     struct fm_repl *r = d->r;
     struct fm_span base = fm_span(NULL, 0), theirs, actor;
     const struct fm_stored *s = &d->stored;
-    const struct fm_version *common = fm_fold_base(s->versions, s->count, s->winner, loser, &r->scratch);
-    int rc = fm_stored_document(r, loser, &theirs, &actor);
+    struct fm_version *common;
+    int rc = fm_fold_base(s->versions, s->count, s->winner, loser, &r->scratch, &common);
+    if (rc == FM_OK)
+        rc = fm_stored_document(r, loser, &theirs, &actor);
     if (rc == FM_OK && common != NULL)
         rc = fm_stored_document(r, common, &base, &actor);
     if (rc != FM_OK)

@@ -67,9 +67,10 @@ static int base_of(struct fm_repl *r, const struct fm_stored *s, const struct fm
                    struct fm_span *document)
 {
     struct fm_span actor;
-    const struct fm_version *base = fm_fold_base(s->versions, s->count, a, b, &r->scratch);
+    struct fm_version *base;
     *document = fm_span(NULL, 0);
-    return base == NULL ? FM_OK : fm_stored_document(r, base, document, &actor);
+    int rc = fm_fold_base(s->versions, s->count, a, b, &r->scratch, &base);
+    return rc != FM_OK || base == NULL ? rc : fm_stored_document(r, base, document, &actor);
 }
 
 /* Disjoint with the winner says the fold; disjoint with each other has to be asked. */

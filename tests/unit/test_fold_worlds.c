@@ -199,8 +199,10 @@ static void check_bases(const struct world *w, struct fm_version *versions, size
 {
     for (size_t i = 0; i < order_count; i++) {
         for (size_t j = 0; j <= i; j++) {
-            struct fm_version *base = fm_fold_base(versions, count, order[i], order[j], arena);
-            assert_ptr_equal(base, fm_fold_base(versions, count, order[j], order[i], arena));
+            struct fm_version *base, *other;
+            assert_int_equal(fm_fold_base(versions, count, order[i], order[j], arena, &base), 0);
+            assert_int_equal(fm_fold_base(versions, count, order[j], order[i], arena, &other), 0);
+            assert_ptr_equal(base, other);
             assert_true(!base || fm_version_cmp(order[i], base) <= 0);
             if (i == j || (j == 0 && order[i]->place == FM_PLACE_LINE))
                 assert_ptr_equal(base, order[i]);
