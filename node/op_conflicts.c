@@ -42,10 +42,10 @@ static const char *method_of(struct fm_op *op, struct fm_version *versions, size
         return "MANUAL";
     if (fm_doc_same_content(decided, kept))
         return "LAST_WRITE_WINS";
-    const struct fm_version *common = fm_fold_base(versions, count, first, loser, &op->arena);
+    struct fm_version *common;
     struct fm_buf merged;
     fm_buf_init(&merged, FM_CHANGE_BYTES_MAX);
-    bool merge = document_copy(op, loser, &other) == FM_OK && (common == NULL || document_copy(op, common, &base) == FM_OK) &&
+    bool merge = fm_fold_base(versions, count, first, loser, &op->arena, &common) == FM_OK && document_copy(op, loser, &other) == FM_OK && (common == NULL || document_copy(op, common, &base) == FM_OK) &&
                  fm_doc_merge(&merged, base, kept, other) == FM_OK && fm_doc_same_content(fm_buf_span(&merged), decided);
     fm_buf_fini(&merged);
     return merge ? "MERGE" : "MANUAL";
@@ -68,8 +68,10 @@ static bool notified(struct fm_op *op, const struct fm_version *loser)
 {
     const struct fm_port *port = fm_store_port(op->n->store);
     struct fm_set_meta set;
+    bool yes;
     for (uint32_t i = 0; i < loser->holder_count; i++)
-        if (port->set_next(port->ctx, loser->holders[i].arrival, &set) == FM_OK && fm_repl_at_hub(op->n->repl, &set))
+        if (port->set_next(port->ctx, loser->holders[i].arrival, &set) == FM_OK &&
+            fm_repl_at_hub(op->n->repl, &set, &yes) == FM_OK && yes)
             return true;
     return false;
 }
@@ -86,7 +88,9 @@ json_t *fm_op_conflict(struct fm_op *op, const struct fm_conflict *entry)
         return json_null();
     struct fm_version *by = entry->has_by && entry->place == FM_PLACE_SETTLED ? find(versions, count, &entry->by) : NULL;
     struct fm_version *against = by != NULL && by->parent_count > 0 ? find(versions, count, &by->parents[0]) : winner;
-    struct fm_version *base = against != NULL ? fm_fold_base(versions, count, against, loser, &op->arena) : NULL;
+    struct fm_version *base = NULL;
+    if (against != NULL && fm_fold_base(versions, count, against, loser, &op->arena, &base) != FM_OK)
+        return json_null();
     const struct fm_version *shown = by != NULL ? by : winner;
     bool resolved = entry->place == FM_PLACE_SETTLED;
     char actor[FM_ACTOR_BYTES_MAX + 1];

@@ -34,9 +34,9 @@ uint64_t fm_repl_epoch(const struct fm_repl *r)
 
 /* --- custody: what coordinators' receipts cover --- */
 
-bool fm_repl_at_hub(struct fm_repl *r, const struct fm_set_meta *set)
+int fm_repl_at_hub(struct fm_repl *r, const struct fm_set_meta *set, bool *yes)
 {
-    return fm_receipt_covers(r, &set->stream, set->sequence, &set->id);
+    return fm_receipt_covers(r, &set->stream, set->sequence, &set->id, yes);
 }
 
 /* A receipt covers a chain up to a tip, so in a stream without forks the covered sets are its beginning. */
@@ -51,7 +51,11 @@ static int covered_chain(struct fm_repl *r, const struct fm_stream_row *row, uin
         int rc = r->port->stream_sets(r->port->ctx, &row->stream, mid, &set, 1, &count);
         if (rc != FM_OK || count == 0 || set.sequence != mid)
             return rc != FM_OK ? rc : FM_ECORRUPT;
-        if (fm_repl_at_hub(r, &set)) {
+        bool yes;
+        rc = fm_repl_at_hub(r, &set, &yes);
+        if (rc != FM_OK)
+            return rc;
+        if (yes) {
             *covered = set.changes_before + set.change_count;
             low = mid;
         } else {
@@ -63,7 +67,7 @@ static int covered_chain(struct fm_repl *r, const struct fm_stream_row *row, uin
 
 static int custody_of(struct fm_repl *r, const struct fm_stream_row *row, uint64_t *recorded, uint64_t *at_hub)
 {
-    if (row->fork_sequence == 0 && row->tip_count == 1) {
+    if (row->fork_sequence == 0) {
         *recorded = row->tips[0].changes;
         return covered_chain(r, row, at_hub);
     }
@@ -73,8 +77,12 @@ static int custody_of(struct fm_repl *r, const struct fm_stream_row *row, uint64
     *recorded = *at_hub = 0;
     fm_paging_init(&paging, &row->stream, 1);
     while ((rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
+        bool yes;
+        rc = fm_repl_at_hub(r, set, &yes);
+        if (rc != FM_OK)
+            return rc;
         *recorded += set->change_count;
-        *at_hub += fm_repl_at_hub(r, set) ? set->change_count : 0;
+        *at_hub += yes ? set->change_count : 0;
     }
     return rc == FM_ENOTFOUND ? FM_OK : rc;
 }

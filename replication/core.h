@@ -174,8 +174,8 @@ uint8_t fm_repl_role(const struct fm_repl *r);      /* this node's own role; FM_
 uint64_t fm_repl_epoch(const struct fm_repl *r);    /* the highest counted epoch notice, 1 without any */
 /* Changes this author's own streams hold (all incarnations), and how many of them coordinators' receipts cover. */
 int fm_repl_custody(struct fm_repl *r, const struct fm_key *author, uint64_t *recorded, uint64_t *at_hub);
-/* Is this set covered by a coordinator's receipt? */
-bool fm_repl_at_hub(struct fm_repl *r, const struct fm_set_meta *set);
+/* Is this held set covered by a coordinator's receipt? 0 or an environment error. */
+int fm_repl_at_hub(struct fm_repl *r, const struct fm_set_meta *set, bool *yes);
 /* The document of a version, opened; borrowed until the next step or fm_repl_document call. FM_ENOTFOUND, FM_EKEY. */
 int fm_repl_document(struct fm_repl *r, const struct fm_version *version, struct fm_span *document, struct fm_span *actor);
 

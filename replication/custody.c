@@ -1,6 +1,7 @@
 /* What coordinators' receipts cover: "at the hub" (DESIGN.md section 6, Statements). ask.c sums it up. */
 #include "replication/receipt.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "replication/error.h"
@@ -57,10 +58,11 @@ int fm_custody_keep(struct fm_repl *r, const struct fm_statement *s)
     if (fresh.tips == NULL)
         return FM_ENOMEM;
     struct fm_span tips = s->tips;
-    while (fresh.tip_count < s->tip_count && fm_statement_tip(&tips, &fresh.tips[fresh.tip_count]) == FM_OK)
-        fresh.tip_count++;
-    if (fresh.tip_count > 0)
-        qsort(fresh.tips, fresh.tip_count, sizeof *fresh.tips, by_stream);
+    for (; fresh.tip_count < s->tip_count; fresh.tip_count++) {
+        int rc = fm_statement_tip(&tips, &fresh.tips[fresh.tip_count]);
+        assert(rc == FM_OK); /* it was decoded */
+    }
+    qsort(fresh.tips, fresh.tip_count, sizeof *fresh.tips, by_stream);
     size_t named = fresh.tip_count;
     for (size_t i = 0; i < older && fresh.tip_count < FM_STREAMS_MAX; i++) {
         struct fm_hub view = {.tips = fresh.tips, .tip_count = named};
@@ -77,28 +79,34 @@ int fm_custody_keep(struct fm_repl *r, const struct fm_statement *s)
 /* --- does a receipt's tip cover a set? --- */
 
 /* On the chain of the tip? Without a fork at or below it every held set of the stream is. */
-static bool on_chain(struct fm_repl *r, const struct fm_stream_row *row, const struct fm_receipt_tip *tip, uint64_t sequence,
-                     const struct fm_set_id *id)
+static int on_chain(struct fm_repl *r, const struct fm_stream_row *row, const struct fm_receipt_tip *tip, uint64_t sequence,
+                    const struct fm_set_id *id, bool *yes)
 {
-    struct fm_set_meta near[FM_STREAM_TIPS_MAX + 1], set;
-    size_t count = 0;
-    bool found = false;
+    struct fm_set_meta near[FM_STREAM_TIPS_MAX + 1], at;
+    size_t count = 0, i = 0;
+    *yes = false;
     if (tip->sequence < sequence)
-        return false;
-    if (row == NULL || row->fork_sequence == 0 || sequence < row->fork_sequence)
-        return true;
-    if (r->port->stream_sets(r->port->ctx, &row->stream, tip->sequence, near, FM_STREAM_TIPS_MAX + 1, &count) != FM_OK)
-        return false;
-    for (size_t i = 0; i < count && !found; i++) {
-        found = near[i].sequence == tip->sequence && memcmp(near[i].id.b, tip->set, sizeof tip->set) == 0;
-        if (found)
-            set = near[i];
+        return FM_OK;
+    if (row->fork_sequence == 0 || sequence < row->fork_sequence) {
+        *yes = true;
+        return FM_OK;
     }
-    while (found && set.sequence > sequence && set.has_prev) {
-        struct fm_set_id prev = set.prev;
-        found = r->port->set_get(r->port->ctx, &row->stream, set.sequence - 1, &prev, &set) == FM_OK;
+    int rc = r->port->stream_sets(r->port->ctx, &row->stream, tip->sequence, near, FM_STREAM_TIPS_MAX + 1, &count);
+    if (rc != FM_OK)
+        return rc;
+    while (i < count && (near[i].sequence != tip->sequence || memcmp(near[i].id.b, tip->set, sizeof tip->set) != 0))
+        i++;
+    if (i == count)
+        return FM_OK; /* the tip is not held here: nobody knows what it stands on */
+    at = near[i];
+    while (at.sequence > sequence) {
+        struct fm_set_id prev = at.prev;
+        rc = r->port->set_get(r->port->ctx, &row->stream, at.sequence - 1, &prev, &at);
+        if (rc != FM_OK)
+            return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc;
     }
-    return found && set.sequence == sequence && fm_id_eq(&set.id, id);
+    *yes = fm_id_eq(&at.id, id);
+    return FM_OK;
 }
 
 /* What a coordinator wrote or holds itself is at the hub. */
@@ -108,30 +116,26 @@ static bool at_home(struct fm_repl *r, const struct fm_key *author)
            fm_authority_is_hub(r->authority, author);
 }
 
-static bool hub_counts(struct fm_repl *r, const struct fm_hub *hub)
-{
-    const struct fm_grant *g = fm_authority_counting(r->authority, &hub->grant, &hub->author);
-    return g != NULL && g->role == FM_ROLE_COORDINATOR;
-}
-
-bool fm_receipt_covers(struct fm_repl *r, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id)
+int fm_receipt_covers(struct fm_repl *r, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
+                      bool *yes)
 {
     const struct fm_receipts *c = r->sessions->receipts;
     const struct fm_stream_row *row = fm_vector_find(r->vector, stream);
     uint8_t hash[FM_STREAM_HASH_BYTES];
-    if (at_home(r, &stream->author))
-        return true;
+    assert(row != NULL);
+    *yes = at_home(r, &stream->author);
     fm_stream_hash_of(hash, r->crypto, stream);
-    for (size_t h = 0; h < c->hub_count; h++) {
+    for (size_t h = 0; h < c->hub_count && !*yes; h++) {
         const struct fm_hub *hub = &c->hubs[h];
-        if (!hub_counts(r, hub))
+        if (fm_authority_counting(r->authority, &hub->grant, &hub->author) == NULL)
             continue;
-        for (size_t i = tips_from(hub, hash); i < hub->tip_count; i++) {
+        for (size_t i = tips_from(hub, hash); i < hub->tip_count && !*yes; i++) {
             if (memcmp(hub->tips[i].stream, hash, sizeof hash) != 0)
                 break;
-            if (on_chain(r, row, &hub->tips[i], sequence, id))
-                return true;
+            int rc = on_chain(r, row, &hub->tips[i], sequence, id, yes);
+            if (rc != FM_OK)
+                return rc;
         }
     }
-    return false;
+    return FM_OK;
 }

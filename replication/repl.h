@@ -125,7 +125,8 @@ int fm_receipt_issue(struct fm_repl *r);                                    /* o
 int fm_receipt_epoch(struct fm_repl *r, uint64_t epoch);                    /* a coordinator's notice */
 int fm_receipt_load(struct fm_repl *r);                                     /* at START: epoch, counters */
 void fm_receipt_digest(struct fm_repl *r, struct fm_digest *out);
-/* Does a counted coordinator's newest receipt cover this set of the stream? */
-bool fm_receipt_covers(struct fm_repl *r, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id);
+/* Does a counted coordinator's newest receipt cover this held set of the stream? 0 or an environment error. */
+int fm_receipt_covers(struct fm_repl *r, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
+                      bool *yes);
 
 #endif
