@@ -31,13 +31,11 @@ void fm_repl_free(struct fm_repl *r)
 {
     if (r == NULL)
         return;
-    if (r->authority != NULL)
-        fm_authority_free(r->authority);
+    fm_authority_free(r->authority);
     fm_vector_free(r->vector);
     fm_opened_free(r->opened);
     fm_turn_free(r->turn);
-    if (r->sessions != NULL)
-        fm_sessions_free(r->sessions);
+    fm_sessions_free(r->sessions);
     fm_touch_free(r->touch);
     fm_chain_free(r->chain);
     fm_keys_wipe(r);
@@ -72,13 +70,13 @@ static int load_authority(struct fm_repl *r)
         if (row->stream.lane != FM_LANE_MEMBERSHIP)
             continue;
         fm_paging_init(&paging, &row->stream, 1);
-        while (rc == FM_OK && (rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
+        while ((rc = fm_paging_next(r, &paging, &set)) == FM_OK) {
             if (count == cap) {
-                cap = cap == 0 ? 64 : 2 * cap;
+                cap = 2 * cap + 32;
                 struct fm_set_meta *more = realloc(sets, cap * sizeof *sets);
                 if (more == NULL) {
-                    rc = FM_ENOMEM;
-                    break;
+                    free(sets);
+                    return FM_ENOMEM;
                 }
                 sets = more;
             }
@@ -116,8 +114,8 @@ static int start(struct fm_repl *r)
     if (rc == FM_OK)
         rc = r->port->touched(r->port->ctx, &touched, 1, &count);
     r->todo = rc == FM_OK && count > 0;
-    r->started = rc == FM_OK || rc == FM_ENOTFOUND;
-    return rc == FM_ENOTFOUND ? FM_OK : rc;
+    r->started = rc == FM_OK;
+    return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc; /* what an index names is held, or the store is damaged */
 }
 
 /* --- events --- */
@@ -157,8 +155,7 @@ static int act(struct fm_repl *r, const struct fm_act *operators_act)
 
 static int epoch_notice(struct fm_repl *r, uint64_t epoch)
 {
-    uint8_t role = fm_repl_role(r);
-    int rc = role == FM_ROLE_NONE ? FM_ENOTJOINED : role != FM_ROLE_COORDINATOR ? FM_EROLE : fm_receipt_epoch(r, epoch);
+    int rc = fm_receipt_epoch(r, epoch);
     return fm_emit_fatal(rc) ? rc : report_taken(r, rc, NULL);
 }
 
@@ -182,6 +179,12 @@ static int turn_end(struct fm_repl *r)
     return rc;
 }
 
+static int tick(struct fm_repl *r)
+{
+    int rc = fm_touch_work(r, false);
+    return rc != FM_OK ? rc : fm_session_tick(r);
+}
+
 static int dispatch(struct fm_repl *r, const struct fm_event *e)
 {
     assert(r->started == (e->kind != FM_EVENT_START));
@@ -197,13 +200,9 @@ static int dispatch(struct fm_repl *r, const struct fm_event *e)
     case FM_EVENT_RECEIVE: return fm_session_receive(r, e->conn, e->bytes);
     case FM_EVENT_SYNC: return fm_session_sync(r, e->conn);
     case FM_EVENT_TURN_END: return turn_end(r);
-    case FM_EVENT_TICK: {
-        int rc = fm_touch_work(r, false);
-        return rc != FM_OK ? rc : fm_session_tick(r);
+    case FM_EVENT_TICK:
+    default: assert(e->kind == FM_EVENT_TICK); return tick(r);
     }
-    }
-    assert(!"an event of this kind");
-    return FM_EINVAL;
 }
 
 int fm_repl_step(struct fm_repl *r, const struct fm_event *event, const struct fm_sink *sink)
