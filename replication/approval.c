@@ -39,7 +39,7 @@ bool fm_approval_allows(struct fm_span entity, uint8_t kind, struct fm_span docu
         return false;
     if (fm_doc_bool(entity, "autoApproveEnabled", &on) != FM_OK || !on)
         return false;
-    if (!fm_doc_has(entity, "autoApproval") || fm_doc_get(entity, "autoApproval", &settings) != FM_OK)
+    if (fm_doc_get(entity, "autoApproval", &settings) != FM_OK || !fm_doc_has(entity, "autoApproval"))
         return true;
     struct fm_value shape;
     struct fm_span at = settings;

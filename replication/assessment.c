@@ -65,7 +65,7 @@ static int check(struct fm_job *job, struct fm_span type_from)
     struct fm_span type, data;
     size_t at;
     char why[200];
-    if (!fm_doc_has(job->payload, "assessmentData") || fm_doc_get(job->payload, "assessmentData", &data) != FM_OK)
+    if (fm_doc_get(job->payload, "assessmentData", &data) != FM_OK || !fm_doc_has(job->payload, "assessmentData"))
         return FM_OK; /* missing answers are allowed */
     if (fm_doc_str(job->payload, "assessmentType", &type) != FM_OK &&
         fm_doc_str(type_from, "assessmentType", &type) != FM_OK)

@@ -103,12 +103,10 @@ static int fresh_id(struct fm_job *job, struct fm_record_id *id)
 {
     struct fm_repl *r = job->r;
     struct fm_span text;
-    bool derived = false;
     uint8_t random[10];
     if (job->spec->identify != NULL) {
-        int rc = job->spec->identify(job, id, &derived);
-        if (rc != FM_OK || derived)
-            return rc;
+        bool derived; /* a create's always is */
+        return job->spec->identify(job, id, &derived);
     }
     if (fm_doc_str(job->payload, "id", &text) == FM_OK)
         return fm_uuid_parse(id, text);

@@ -143,8 +143,7 @@ static int one_take(struct fm_repl *r, struct fm_session *s, struct fm_span byte
         struct fm_reach *reach = fm_reach_slot(r, &meta.stream, &slot) == FM_OK ? fm_reach_at(r, s, slot) : NULL;
         if (reach == NULL)
             return FM_ENOMEM;
-        if (row != NULL)
-            fm_reach_raise(row, reach, meta.sequence);
+        fm_reach_raise(row, reach, meta.sequence);
         return FM_OK;
     }
     return fm_session_blame(r, s, refused);
@@ -174,8 +173,7 @@ int fm_data_receive(struct fm_repl *r, struct fm_session *s, struct fm_span mess
     s->ack_bytes += message.len;
     s->ack_due = s->told = true;
     for (uint32_t i = 0; i < count && s->drop == NULL; i++) {
-        if (fm_walk_bin(&again, &set, FM_SET_BYTES_MAX) != FM_OK)
-            break;
+        (void)fm_walk_bin(&again, &set, FM_SET_BYTES_MAX);
         rc = one_take(r, s, set);
         if (rc != FM_OK)
             return rc;

@@ -29,7 +29,7 @@ static int check(struct fm_job *job, struct fm_span type_from)
     struct fm_span settings;
     char why[200];
     (void)type_from;
-    if (!fm_doc_has(job->payload, "autoApproval") || fm_doc_get(job->payload, "autoApproval", &settings) != FM_OK)
+    if (fm_doc_get(job->payload, "autoApproval", &settings) != FM_OK || !fm_doc_has(job->payload, "autoApproval"))
         return FM_OK;
     if (fm_fields_check(settings, FM_FIELD_RULES(approval_fields), "autoApproval.", why, sizeof why) != FM_OK)
         return fm_submit_refuse(&job->result, "field", "%s", why);
