@@ -45,7 +45,9 @@ static const char *method_of(struct fm_op *op, struct fm_version *versions, size
     struct fm_version *common;
     struct fm_buf merged;
     fm_buf_init(&merged, FM_CHANGE_BYTES_MAX);
-    bool merge = fm_fold_base(versions, count, first, loser, &op->arena, &common) == FM_OK && document_copy(op, loser, &other) == FM_OK && (common == NULL || document_copy(op, common, &base) == FM_OK) &&
+    bool merge = fm_fold_base(versions, count, first, loser, &op->arena, &common) == FM_OK &&
+                 document_copy(op, loser, &other) == FM_OK &&
+                 (common == NULL || document_copy(op, common, &base) == FM_OK) &&
                  fm_doc_merge(&merged, base, kept, other) == FM_OK && fm_doc_same_content(fm_buf_span(&merged), decided);
     fm_buf_fini(&merged);
     return merge ? "MERGE" : "MANUAL";
