@@ -94,43 +94,26 @@ static bool fits(const struct fm_value *value, const struct fm_field_rule *rule)
     case FM_WANT_HEX_KEY:
         return text && is_hex_key(value->text);
     case FM_WANT_MAP:
+    default:
         return value->type == FM_MAP;
     }
-    return false;
 }
 
-static const char *wanted(enum fm_want want)
-{
-    switch (want) {
-    case FM_WANT_TEXT:
-        return "a text";
-    case FM_WANT_BOOL:
-        return "true or false";
-    case FM_WANT_COUNT:
-        return "a whole number, 0 or more";
-    case FM_WANT_ABOVE_ZERO:
-        return "a number above 0";
-    case FM_WANT_LATITUDE:
-        return "a number from -90 to 90";
-    case FM_WANT_LONGITUDE:
-        return "a number from -180 to 180";
-    case FM_WANT_STRINGS:
-        return "a list of texts";
-    case FM_WANT_DATE:
-        return "a date in UTC such as 2026-11-01T09:12:00Z";
-    case FM_WANT_UUID:
-        return "a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057";
-    case FM_WANT_ENUM:
-        return "one of";
-    case FM_WANT_ENUMS:
-        return "a list of";
-    case FM_WANT_HEX_KEY:
-        return "a node's key, 64 hexadecimal digits";
-    case FM_WANT_MAP:
-        return "an object";
-    }
-    return "";
-}
+static const char *const wanted[] = {
+    [FM_WANT_TEXT] = "a text",
+    [FM_WANT_BOOL] = "true or false",
+    [FM_WANT_COUNT] = "a whole number, 0 or more",
+    [FM_WANT_ABOVE_ZERO] = "a number above 0",
+    [FM_WANT_LATITUDE] = "a number from -90 to 90",
+    [FM_WANT_LONGITUDE] = "a number from -180 to 180",
+    [FM_WANT_STRINGS] = "a list of texts",
+    [FM_WANT_DATE] = "a date in UTC such as 2026-11-01T09:12:00Z",
+    [FM_WANT_UUID] = "a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057",
+    [FM_WANT_ENUM] = "one of",
+    [FM_WANT_ENUMS] = "a list of",
+    [FM_WANT_HEX_KEY] = "a node's key, 64 hexadecimal digits",
+    [FM_WANT_MAP] = "an object",
+};
 
 int fm_fields_check(struct fm_span doc, const struct fm_field_rule *rules, size_t count, const char *prefix, char *why,
                     size_t why_len)
@@ -144,7 +127,7 @@ int fm_fields_check(struct fm_span doc, const struct fm_field_rule *rules, size_
         fm_value_next(&packed, &value);
         if (value.type == FM_NIL || fits(&value, rule))
             continue;
-        (void)snprintf(why, why_len, "%s%s: want %s%s%s", prefix, rule->name, wanted(rule->want),
+        (void)snprintf(why, why_len, "%s%s: want %s%s%s", prefix, rule->name, wanted[rule->want],
                        rule->values == NULL ? "" : " ", rule->values == NULL ? "" : rule->values);
         return FM_EFORMAT;
     }

@@ -188,9 +188,10 @@ static void sort_from(struct fm_folding *f, uint32_t start)
     }
 }
 
+/* Asked of valid ones. */
 static bool decides(const struct fm_version *v)
 {
-    return v->status == FM_VALID && (v->parent_count > 1 || v->action == FM_UNDO);
+    return v->parent_count > 1 || v->action == FM_UNDO;
 }
 
 /* Steps 2 and 3 of the model's status, with all parents judged. */
@@ -203,7 +204,7 @@ static int judge(struct fm_folding *f, uint32_t at)
 
     if (v->status == FM_STATUS_VOID)
         return 0;
-    if (v->kind < 1 || v->kind > FM_KIND_LAST) {
+    if (v->kind > FM_KIND_LAST) {
         v->status = FM_UNKNOWN;
         return 0;
     }
@@ -308,7 +309,7 @@ static int key_order(const void *x, const void *y)
 static int put_in_order(struct fm_folding *f)
 {
     uint32_t n = 0;
-    f->order = fm_arena_take(f->arena, (f->count ? f->count : 1) * sizeof(struct fm_version *));
+    f->order = fm_arena_take(f->arena, f->count * sizeof(struct fm_version *));
     if (!f->order)
         return FM_ENOMEM;
     for (uint32_t i = 0; i < f->count; i++)
@@ -322,7 +323,7 @@ static int put_in_order(struct fm_folding *f)
 /* The usual record: one version without parents. */
 static int fold_single(struct fm_version *v)
 {
-    if (v->kind < 1 || v->kind > FM_KIND_LAST)
+    if (v->kind > FM_KIND_LAST)
         v->status = FM_UNKNOWN;
     else if (verification_fault(v, NULL))
         set_void(v, FM_WHY_VERIFICATION); /* rule 55 */
@@ -363,6 +364,7 @@ int fm_fold(struct fm_version *versions, size_t count, const struct fm_fold_port
     *order_count = 0;
     for (size_t i = 0; i < count; i++) {
         uint8_t why = own_fault(&versions[i]);
+        assert(versions[i].kind > 0);
         clear_found(&versions[i]);
         if (why != FM_WHY_NONE) {
             set_void(&versions[i], why);

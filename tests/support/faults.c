@@ -27,6 +27,20 @@ bool fm_fault_no_memory(void)
     return running != NULL && count(running, "memory");
 }
 
+static struct fm_fault direct;
+
+void fm_fault_begin(int64_t left)
+{
+    direct = (struct fm_fault){.left = left};
+    running = &direct;
+}
+
+bool fm_fault_end(void)
+{
+    running = NULL;
+    return direct.hit;
+}
+
 int fm_fault_step(struct fm_fault *f, struct fm_repl *core, const struct fm_event *event)
 {
     running = fm_fault_memory ? f : NULL;

@@ -20,6 +20,9 @@ struct fm_fault {
  * memory after all (a smaller form of a body) may go on, to the same digest. Only in programs with no_memory.h. */
 extern bool fm_fault_memory;
 bool fm_fault_no_memory(void);
+/* For direct calls, in such a program: after `left` pieces of memory one is not given. end: was one not given? */
+void fm_fault_begin(int64_t left);
+bool fm_fault_end(void);
 int fm_fault_step(struct fm_fault *f, struct fm_repl *core, const struct fm_event *event);
 
 /* *f must not move afterwards; what is given is borrowed. */
