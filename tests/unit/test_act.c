@@ -266,6 +266,8 @@ static void acts_in_another_form_are_refused(void **state)
         {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x02\x01" ID), FM_ELIMIT},
         {I("\x94\xcc\x81\x00" ID "\x91\x93\x01\x00\x01"), FM_EFORMAT},
         {I("\x94\xcc\x81\x00" ID "\x91\x94\x01\x00\xcc\x01" ID), FM_EFORMAT},
+        {I("\x92\xcc\x82\x92\x95" ID "\x01\x01\x00" ID "\x95" ID "\x01\x01\x01" ID), FM_EFORMAT}, /* the first of two */
+        {I("\x94\xcc\x81\x00" ID "\x92\x94\x01\x00\x00" ID "\x94\x01\x00\x01" ID), FM_EFORMAT},
         {I("\x92\xcc\x80\xc4\x00"), FM_EFORMAT}, {I("\x92\xcc\x80\x90"), FM_EFORMAT},
         {I("\x93\xcc\x80\xc4\x00\xc0"), FM_EFORMAT},
     };
@@ -314,11 +316,16 @@ static void lists_are_bounded(void **state)
     assert_int_equal(fm_grant_encode(&buf, &g), FM_ELIMIT);
     assert_int_equal(buf.len, 0);
     in = (struct fm_act){.kind = FM_ACT_GRANT};
-    uint8_t *big = calloc(1, FM_CHANGE_BYTES_MAX);
+    uint8_t *big = calloc(1, FM_CHANGE_BYTES_MAX + 1);
     in.grant.bytes = fm_span(big, FM_CHANGE_BYTES_MAX);
     assert_int_equal(fm_act_encode(&buf, &in), FM_ELIMIT);
     assert_int_equal(buf.len, 0);
+    assert_int_equal(fm_act_decode(&out, &c, &mesh, fm_span(big, FM_CHANGE_BYTES_MAX + 1)), FM_ELIMIT);
     free(big);
+    sample_grant(&g, 2);
+    assert_int_equal(fm_grant_encode(&buf, &g), FM_OK);
+    buf.data[buf.len - 2 * 101] = 0x93; /* the first of two keys has three parts */
+    assert_int_equal(fm_grant_decode(&g, &c, &mesh, fm_buf_span(&buf)), FM_EFORMAT);
     fm_buf_fini(&buf);
 }
 

@@ -318,6 +318,9 @@ static void bodies_split_into_their_items(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(fm_body_split(fm_span(cases[i].bytes, cases[i].len), items, cases[i].count), cases[i].rc);
+    uint8_t *big = calloc(1, FM_BODY_BYTES_MAX + 1);
+    assert_int_equal(fm_body_split(fm_span(big, FM_BODY_BYTES_MAX + 1), items, 1), FM_ELIMIT);
+    free(big);
     assert_int_equal(fm_body_split(fm_span("\x92\x01\xa1x", 4), items, 2), FM_OK);
     assert_true(fm_span_eq(items[0], fm_span("\x01", 1)) && fm_span_eq(items[1], fm_span("\xa1x", 2)));
     for (uint32_t n = FM_SET_CHANGES_MAX - 1; n <= FM_SET_CHANGES_MAX + 1; n++) {

@@ -6,8 +6,30 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
+
 #include "crypto/crypto.h"
 #include "replication/error.h"
+
+/* In the way of libsodium's own: a machine on which it does not come up. */
+static bool broken;
+int sodium_init(void);
+int sodium_init(void)
+{
+    int (*real)(void);
+    *(void **)&real = dlsym(RTLD_NEXT, "sodium_init");
+    return broken ? -1 : real();
+}
+
+static void test_init_says_whether_cryptography_is_there(void **state)
+{
+    (void)state;
+    broken = true;
+    assert_int_equal(fm_crypto_init(), FM_ENOMEM);
+    broken = false;
+    assert_int_equal(fm_crypto_init(), FM_OK);
+    assert_int_equal(fm_crypto_init(), FM_OK); /* again is no error */
+}
 
 static size_t unhex(uint8_t *out, const char *hex)
 {
@@ -266,6 +288,7 @@ int main(void)
     if (fm_crypto_init() != FM_OK)
         return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_init_says_whether_cryptography_is_there),
         cmocka_unit_test(test_hash_vectors_and_parts),
         cmocka_unit_test(test_sign_and_verify_vectors),
         cmocka_unit_test(test_a_seed_gives_the_same_device_for_ever),

@@ -54,6 +54,12 @@ static void fields_are_found_by_name_and_type(void **state)
     assert_false(fm_doc_has(doc, "n")); /* nil is as good as missing */
     assert_int_equal(fm_doc_get(doc, "n", &packed), FM_OK);
     assert_int_equal(fm_doc_get(fm_text_doc(&arena, "{}"), "a", &packed), FM_ENOTFOUND);
+    assert_int_equal(fm_doc_get(fm_span(NULL, 0), "a", &packed), FM_ENOTFOUND); /* no document has no fields */
+    doc = fm_text_doc(&arena, "{\"\":1, a:2}"); /* a key may be empty */
+    assert_int_equal(fm_doc_int(doc, "", &number), FM_OK);
+    assert_int_equal(number, 1);
+    assert_int_equal(fm_doc_int(doc, "a", &number), FM_OK);
+    assert_int_equal(number, 2);
 }
 
 static void check_wants_one_whole_document(void **state)

@@ -8,6 +8,7 @@
 
 #include "replication/error.h"
 #include "replication/fold.h"
+#include "tests/support/no_memory.h"
 
 static uint64_t draw(uint64_t *state)
 {
@@ -186,20 +187,28 @@ static void test_holders_decide_whether_it_counts(void **state)
     static const struct {
         uint8_t kind, role;
         bool live, counted;
-        uint8_t status, why;
+        uint8_t status, why, action;
     } cases[] = {
-        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, true, true, FM_VALID, FM_WHY_NONE},
-        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, true, false, FM_VALID, FM_WHY_NONE},
-        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_LANE},
-        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, false, false, FM_STATUS_VOID, FM_WHY_SET},
-        {FM_KIND_ASSESSMENT, FM_ROLE_ROOT, false, true, FM_STATUS_VOID, FM_WHY_ROLE},
-        {FM_KIND_ENTITY, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_ROLE},
-        {FM_KIND_LAST + 1, FM_ROLE_CAMP, true, true, FM_UNKNOWN, FM_WHY_NONE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, true, true, FM_VALID, FM_WHY_NONE, FM_CREATE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, true, false, FM_VALID, FM_WHY_NONE, FM_CREATE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_LANE, FM_CREATE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, false, false, FM_STATUS_VOID, FM_WHY_SET, FM_CREATE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_ROOT, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_CREATE},
+        {FM_KIND_ENTITY, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_CREATE},
+        {FM_KIND_LAST + 1, FM_ROLE_CAMP, true, true, FM_UNKNOWN, FM_WHY_NONE, FM_CREATE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_NONE, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_CREATE},
+        {FM_KIND_ASSIGNMENT, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_CREATE},
+        {FM_KIND_USER, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_CREATE},
+        {FM_KIND_POLICY, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_CREATE},
+        {FM_KIND_POLICY, FM_ROLE_COORDINATOR, false, true, FM_STATUS_VOID, FM_WHY_LANE, FM_CREATE},
+        {FM_KIND_ASSESSMENT, FM_ROLE_CAMP, false, true, FM_STATUS_VOID, FM_WHY_ROLE, FM_UNDO},
+        {FM_KIND_ASSESSMENT, FM_ROLE_COORDINATOR, false, true, FM_STATUS_VOID, FM_WHY_LANE, FM_UNDO},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fm_arena arena = {NULL};
-        struct fm_version v = hand(1, FM_CREATE, 1, cases[i].role, NULL, 0), **order;
+        struct fm_version v = hand(1, cases[i].action, 1, cases[i].role, NULL, 0),
+                          **order;
         size_t count;
         v.kind = cases[i].kind;
         v.holders[0].live = cases[i].live;
@@ -248,7 +257,129 @@ static void test_strangers_as_parents(void **state)
     }
 }
 
+static void test_a_circle_is_void_and_hangs_nobody(void **state)
+{
+    (void)state;
+    struct fm_arena arena = {NULL};
+    struct fm_version_id ids[2];
+    struct fm_version v[2], **order;
+    size_t count;
+    for (uint32_t first = 0; first < 2; first++) { /* no honest hash makes it; whichever comes first */
+        for (uint32_t i = 0; i < 2; i++) {
+            hand_id(&ids[i], i + 1);
+            v[i ^ first] = hand(i + 1, FM_UPDATE, i + 2, FM_ROLE_CAMP, &ids[i ^ 1], 1);
+        }
+        assert_int_equal(fm_fold(v, 2, &hand_port, &arena, &order, &count), 0);
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(v[i].status, FM_STATUS_VOID);
+            assert_int_equal(v[i].why, FM_WHY_PARENT);
+        }
+        assert_int_equal(count, 0);
+    }
+    fm_arena_fini(&arena);
+}
+
+static void test_what_counts_stands_before_what_does_not(void **state)
+{
+    struct fm_version a = hand(1, FM_CREATE, 9, FM_ROLE_CAMP, NULL, 0), b = hand(2, FM_CREATE, 1, FM_ROLE_CAMP, NULL, 0);
+    (void)state;
+    a.counted = b.counted = true;
+    assert_true(fm_version_cmp(&a, &b) < 0 && fm_version_cmp(&b, &a) > 0);
+    a.counted = false;
+    assert_true(fm_version_cmp(&a, &b) > 0 && fm_version_cmp(&b, &a) < 0);
+}
+
+static int failing_stranger(void *ctx, const struct fm_version_id *parent, uint8_t *status)
+{
+    (void)ctx, (void)parent, (void)status;
+    return FM_ESTORE;
+}
+
+static int failing_document(void *ctx, const struct fm_version *v, struct fm_span *document)
+{
+    int *left = ctx;
+    return (*left)-- == 0 ? FM_ECORRUPT : small_document(NULL, v, document);
+}
+
+static void test_what_the_port_returns_is_passed_up(void **state)
+{
+    struct fm_arena arena = {NULL};
+    struct fm_version_id ids[8];
+    struct fm_version v[5], **order = NULL;
+    size_t count;
+    int left = 0;
+    const struct fm_fold_port strange = {.stranger = failing_stranger, .document = small_document};
+    const struct fm_fold_port unread = {.ctx = &left, .stranger = no_stranger, .document = failing_document};
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++)
+        hand_id(&ids[i], i);
+    v[0] = hand(1, FM_UPDATE, 2, FM_ROLE_CAMP, &ids[7], 1);
+    assert_int_equal(fm_fold(v, 1, &strange, &arena, &order, &count), FM_ESTORE);
+    assert_null(order);
+    /* two heads, and two settled by a decision: each document that is asked for fails once */
+    const struct fm_version_id both[2] = {ids[1], ids[2]};
+    for (int n = 0;; n++) {
+        v[0] = hand(1, FM_CREATE, 1, FM_ROLE_CAMP, NULL, 0);
+        v[1] = hand(2, FM_CREATE, 1, FM_ROLE_CAMP, NULL, 0);
+        v[2] = hand(3, FM_UPDATE, 2, FM_ROLE_COORDINATOR, both, 2);
+        v[3] = hand(4, FM_CREATE, 1, FM_ROLE_CAMP, NULL, 0);
+        left = n;
+        int rc = fm_fold(v, 4, &unread, &arena, &order, &count);
+        if (rc == FM_OK) {
+            assert_true(n > 3);
+            assert_int_equal(v[1].place, FM_PLACE_SETTLED);
+            assert_int_equal(v[3].place, FM_PLACE_OPEN);
+            break;
+        }
+        assert_int_equal(rc, FM_ECORRUPT);
+        assert_null(order);
+    }
+    fm_arena_fini(&arena);
+}
+
 #define LONG 20000u
+
+/* Each piece of memory for so many versions is a block of its own. Without one: an error, and the next try is as if
+ * nothing had been. */
+static void test_want_of_memory_is_an_error_and_leaves_no_trace(void **state)
+{
+    struct fm_version *versions = calloc(LONG, sizeof(*versions));
+    struct fm_version_id *ids = calloc(LONG, sizeof(*ids));
+    unsigned hits = 0;
+    (void)state;
+    for (uint32_t i = 0; i < LONG; i++) { /* one create and its many heads */
+        hand_id(&ids[i], i);
+        versions[i] = hand(i, i ? FM_UPDATE : FM_CREATE, i ? 2 : 1, FM_ROLE_CAMP, ids, i ? 1 : 0);
+    }
+    for (int64_t n = 0;; n++) {
+        struct fm_arena arena = {NULL};
+        struct fm_version **order, *base = NULL;
+        size_t count;
+        fm_fault_begin(n);
+        int rc = fm_fold(versions, LONG, &hand_port, &arena, &order, &count);
+        bool in_fold = fm_fault_end();
+        assert_true(rc == FM_OK || (in_fold && rc == FM_ENOMEM));
+        hits += rc != FM_OK;
+        if (rc == FM_OK) {
+            assert_int_equal(count, LONG);
+            assert_int_equal(order[0]->number, 2);
+        }
+        fm_arena_fini(&arena);
+        assert_int_equal(fm_fold(versions, LONG, &hand_port, &arena, &order, &count), 0);
+        fm_fault_begin(n);
+        rc = fm_fold_base(versions, LONG, &versions[8], &versions[9], &arena, &base);
+        bool in_base = fm_fault_end();
+        assert_true(rc == FM_OK || (in_base && rc == FM_ENOMEM && base == NULL));
+        hits += rc != FM_OK;
+        assert_true(rc != FM_OK || base == &versions[0]);
+        fm_arena_fini(&arena);
+        if (!in_fold && !in_base)
+            break;
+    }
+    assert_int_equal(hits, 9); /* nodes, ids, parents, order, line; nodes, ids, parents, valid ones */
+    free(versions);
+    free(ids);
+}
 
 /* Folds versions in a mixed order and counts what stands where. */
 static void fold_long(struct fm_version *versions, const size_t want[FM_PLACE_SETTLED + 1])
@@ -351,6 +482,10 @@ int main(void)
         cmocka_unit_test(test_void_and_waiting_have_their_reasons),
         cmocka_unit_test(test_holders_decide_whether_it_counts),
         cmocka_unit_test(test_strangers_as_parents),
+        cmocka_unit_test(test_a_circle_is_void_and_hangs_nobody),
+        cmocka_unit_test(test_what_counts_stands_before_what_does_not),
+        cmocka_unit_test(test_what_the_port_returns_is_passed_up),
+        cmocka_unit_test(test_want_of_memory_is_an_error_and_leaves_no_trace),
         cmocka_unit_test(test_a_chain_of_20000_versions),
         cmocka_unit_test(test_a_comb_of_10000_heads),
         cmocka_unit_test(test_a_chain_of_10000_decisions),
