@@ -38,8 +38,6 @@ static int walk(struct fm_repl *r, const struct fm_set_meta *cut, uint64_t low, 
         ids[at.sequence - low] = at.id;
         if (at.sequence == low)
             return FM_OK;
-        if (!at.has_prev)
-            return FM_ECORRUPT;
         struct fm_set_id prev = at.prev;
         int rc = r->port->set_get(r->port->ctx, &cut->stream, at.sequence - 1, &prev, &at);
         if (rc != FM_OK)
