@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "replication/error.h"
+#include "replication/repl.h"
 
 bool fm_fault_memory;
 static struct fm_fault *running; /* the step that memory is asked for */
@@ -163,12 +164,39 @@ void fm_fault_init(struct fm_fault *f, const struct fm_port *port, const struct 
 
 /* --- a turn with a failure in it --- */
 
-static int rows_only(void *ctx, const struct fm_action *action)
+/* What a turn came to: the digests, what was reported, the epoch, and how much of the node's own is at a hub. */
+struct outcome {
+    struct fm_digest digests[2];
+    uint64_t said, epoch, recorded, at_hub;
+};
+struct hearer {
+    struct fm_memory *store;
+    uint64_t said;
+};
+
+static void hear(struct hearer *h, uint64_t number)
 {
-    return action->kind == FM_DO_ROW ? fm_memory_apply(ctx, &action->row) : FM_OK;
+    h->said = (h->said ^ number) * UINT64_C(0x100000001b3);
 }
 
-static int events(struct fm_repl *core, struct fm_fault *f, const struct fm_event *event, struct fm_digest digests[2])
+static int rows_and_reports(void *ctx, const struct fm_action *action)
+{
+    struct hearer *h = ctx;
+    if (action->kind == FM_DO_ROW)
+        return fm_memory_apply(h->store, &action->row);
+    if (action->kind != FM_DO_REPORT)
+        return FM_OK;
+    hear(h, (uint64_t)action->report);
+    hear(h, (uint64_t)action->error);
+    if (action->result != NULL) {
+        hear(h, (uint64_t)action->result->status);
+        for (const char *c = action->result->code; *c != '\0'; c++)
+            hear(h, (uint64_t)*c);
+    }
+    return FM_OK;
+}
+
+static int events(struct fm_repl *core, struct fm_fault *f, const struct fm_event *event, struct outcome *out)
 {
     struct fm_event next = *event;
     int rc = fm_fault_step(f, core, event);
@@ -181,17 +209,25 @@ static int events(struct fm_repl *core, struct fm_fault *f, const struct fm_even
     next.kind = FM_EVENT_TURN_END;
     next.seed[30] = 3;
     rc = rc == FM_OK ? fm_fault_step(f, core, &next) : rc;
-    return rc == FM_OK ? fm_repl_digest(core, &digests[0], &digests[1]) : rc;
+    running = fm_fault_memory ? f : NULL;
+    if (rc == FM_OK)
+        rc = fm_repl_digest(core, &out->digests[0], &out->digests[1]);
+    if (rc == FM_OK)
+        rc = fm_repl_custody(core, &core->self.author, &out->recorded, &out->at_hub);
+    running = NULL;
+    out->epoch = fm_repl_epoch(core);
+    return rc;
 }
 
 /* The turn after `calls` good calls; whether it came to the failure is in *hit. */
 static int play(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
-                const struct fm_event *event, int64_t calls, struct fm_fault *f, struct fm_digest digests[2])
+                const struct fm_event *event, int64_t calls, struct fm_fault *f, struct outcome *out)
 {
     struct fm_memory *copy = fm_memory_clone(store);
+    struct hearer hearer = {.store = copy};
     struct fm_event start = *event;
     assert(copy != NULL);
-    fm_fault_init(f, fm_memory_port(copy), crypto, (struct fm_sink){.ctx = copy, .act = rows_only});
+    fm_fault_init(f, fm_memory_port(copy), crypto, (struct fm_sink){.ctx = &hearer, .act = rows_and_reports});
     struct fm_repl *core = fm_repl_new(self, &f->crypto, &f->port);
     assert(core != NULL);
     start.kind = FM_EVENT_START;
@@ -202,7 +238,8 @@ static int play(const struct fm_self *self, const struct fm_crypto *crypto, cons
     start.kind = event->kind == FM_EVENT_START ? FM_EVENT_TICK : event->kind;
     f->left = event->kind == FM_EVENT_START ? f->left : calls;
     if (rc == FM_OK)
-        rc = events(core, f, &start, digests);
+        rc = events(core, f, &start, out);
+    out->said = hearer.said;
     fm_repl_free(core);
     fm_memory_free(copy);
     return rc;
@@ -212,14 +249,14 @@ size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, 
                     const struct fm_event *event, char why[200])
 {
     struct fm_fault f;
-    struct fm_digest wanted[2], got[2];
-    int rc = play(self, crypto, store, event, -1, &f, wanted);
+    struct outcome wanted = {.said = 0}, got = {.said = 0};
+    int rc = play(self, crypto, store, event, -1, &f, &wanted);
     if (rc != FM_OK) {
         (void)snprintf(why, 200, "event %d: error %d without any failure", (int)event->kind, rc);
         return 0;
     }
     for (int64_t n = 0;; n++) {
-        rc = play(self, crypto, store, event, n, &f, got);
+        rc = play(self, crypto, store, event, n, &f, &got);
         if (f.hit && rc != (fm_fault_memory ? FM_ENOMEM : FM_ESTORE) && (!fm_fault_memory || rc != FM_OK)) {
             (void)snprintf(why, 200, "event %d: call %d (%s) failed, but the step gave %d", (int)event->kind, (int)n,
                 f.where, rc);
@@ -229,9 +266,9 @@ size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, 
         if (rc != FM_OK && n % 16 != 0)
             continue;
         if (rc != FM_OK) /* what was committed is whole: the same turn again */
-            rc = play(self, crypto, store, event, -1, &f, got);
-        if (rc != FM_OK || memcmp(wanted, got, sizeof wanted) != 0) {
-            (void)snprintf(why, 200, "event %d: after the failure of call %d another digest (%d)", (int)event->kind,
+            rc = play(self, crypto, store, event, -1, &f, &got);
+        if (rc != FM_OK || memcmp(&wanted, &got, sizeof wanted) != 0) {
+            (void)snprintf(why, 200, "event %d: after the failure of call %d another outcome (%d)", (int)event->kind,
                 (int)n, rc);
             return 0;
         }

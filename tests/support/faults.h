@@ -30,7 +30,8 @@ void fm_fault_init(struct fm_fault *f, const struct fm_port *port, const struct 
 
 /* On copies of `store` (as committed): a fresh core, START, the event, TURN_END and TICK, again and again, each time with
  * the next call failing, until none is left to fail. Returns the number of failures. `why` is filled if something went
- * wrong: an error that was not passed up, or a core on the committed store that then comes to another digest. */
+ * wrong: an error that was not passed up, or a core on the committed store that then comes to another outcome: digests, what
+ * was reported, the epoch, custody of the node's own. */
 size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
                     const struct fm_event *event, char why[200]);
 

@@ -263,6 +263,56 @@ static void test_a_session_survives_a_failure_at_any_call(void **state)
     assert_true(failures > 100);
 }
 
+/* What is on the persisted list is folded by TICK; a crash between turns leaves it so. */
+static void test_the_list_of_folds_survives_a_failure_at_any_call(void **state)
+{
+    struct three *t = *state;
+    struct fm_version_id base = write_one(&t->a, FM_CREATE, 1, 1, NULL, "{a:1}");
+    assert_int_equal(fm_lab_end(&t->a), 0);
+    write_one(&t->a, FM_UPDATE, 1, 2, &base, "{a:2}");
+    assert_int_equal(fm_lab_end(&t->a), 0);
+    struct fm_row row = {.kind = FM_ROW_TOUCH, .record_kind = FM_KIND_ASSESSMENT, .record = fm_lab_record(1), .present = true};
+    assert_int_equal(fm_memory_apply(t->a.saved, &row), 0);
+    fails_anywhere(&t->a, (struct fm_event){.kind = FM_EVENT_TICK});
+    fails_anywhere(&t->a, (struct fm_event){.kind = FM_EVENT_START});
+}
+
+/* A set behind a cut is adopted, by its coordinator. */
+static void test_an_adoption_survives_a_failure_at_any_call(void **state)
+{
+    struct three *t = *state;
+    int refused;
+    write_one(&t->a, FM_CREATE, 1, 1, NULL, "{a:1}");
+    assert_int_equal(fm_lab_end(&t->a), 0);
+    fm_lab_exchange(&t->hub, &t->a, 0);
+    revoke(t, 0);
+    assert_false(shown(&t->hub, 1));
+    const struct fm_port *port = fm_memory_port(t->hub.store);
+    struct fm_stream stream = {.author = t->a.self.author, .incarnation = t->a.self.incarnation, .lane = 1};
+    struct fm_set_meta set;
+    size_t count;
+    assert_int_equal(port->stream_sets(port->ctx, &stream, 1, &set, 1, &count), 0);
+    assert_int_equal(count, 1);
+    struct fm_act *adopt = calloc(1, sizeof *adopt);
+    assert_non_null(adopt);
+    adopt->kind = FM_ACT_ADOPT;
+    adopt->adopt_count = 1;
+    adopt->adopts[0] = (struct fm_adopted){.stream = set.stream, .sequence = set.sequence, .set = set.id};
+    fails_anywhere(&t->hub, (struct fm_event){.kind = FM_EVENT_ACT, .act = adopt});
+    assert_int_equal(fm_lab_act(&t->hub, adopt, &refused), 0);
+    assert_int_equal(refused, 0);
+    assert_true(shown(&t->hub, 1));
+    free(adopt);
+}
+
+static void test_the_rest_survives_want_of_memory(void **state)
+{
+    fm_fault_memory = true;
+    test_the_list_of_folds_survives_a_failure_at_any_call(state);
+    test_an_adoption_survives_a_failure_at_any_call(state);
+    fm_fault_memory = false;
+}
+
 static void test_taking_in_survives_want_of_memory(void **state)
 {
     fm_fault_memory = true;
@@ -279,7 +329,10 @@ static void test_a_session_survives_want_of_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_taking_in_survives_want_of_memory),
+    const struct CMUnitTest tests[] = {CASE(test_the_list_of_folds_survives_a_failure_at_any_call),
+                                       CASE(test_an_adoption_survives_a_failure_at_any_call),
+                                       CASE(test_the_rest_survives_want_of_memory),
+                                       CASE(test_taking_in_survives_want_of_memory),
                                        CASE(test_a_session_survives_want_of_memory),
                                        CASE(test_taking_in_survives_a_failure_at_any_call),
                                        CASE(test_a_session_survives_a_failure_at_any_call)};
