@@ -121,7 +121,7 @@ void fm_session_note_set(struct fm_repl *r, const struct fm_set_meta *set, uint3
 
 /* --- receipt.c: statements --- */
 int fm_receipt_take(struct fm_repl *r, struct fm_span bytes, int *refused); /* as fm_intake, for one statement */
-int fm_receipt_issue(struct fm_repl *r);                                    /* our own, over what is held now */
+int fm_receipt_issue(struct fm_repl *r); /* our own, over what is held now; fm_receipt_stale said that it is due */
 int fm_receipt_epoch(struct fm_repl *r, uint64_t epoch);                    /* a coordinator's notice */
 int fm_receipt_load(struct fm_repl *r);                                     /* at START: epoch, counters */
 void fm_receipt_digest(struct fm_repl *r, struct fm_digest *out);

@@ -367,7 +367,8 @@ int fm_company_revoke(struct fm_peers *p, int target, int n)
     a->kind = FM_ACT_REVOKE;
     a->node = p->nodes[target].self.author;
     assert(fm_act_encode(&items, a) == 0);
-    close_set(p, &p->nodes[0].lanes[0], &set, fm_buf_span(&items), 1);
+    bool hub = fm_repl_role(p->nodes[target].core) == FM_ROLE_COORDINATOR;
+    close_set(p, hub ? &p->root : &p->nodes[0].lanes[0], &set, fm_buf_span(&items), 1);
     int rc = fm_company_take(p, n, fm_buf_span(&set));
     fm_buf_fini(&items);
     fm_buf_fini(&set);
@@ -401,7 +402,7 @@ static void grant_set(struct fm_peers *p, int i, uint8_t role, struct fm_buf *ou
     n->self.grant = n->lanes[0].grant = n->lanes[1].grant = back->id;
     a->grant.bytes = fm_buf_span(&bytes);
     assert(fm_act_encode(&items, a) == 0);
-    close_set(p, i == 0 ? &p->root : &p->nodes[0].lanes[0], out, fm_buf_span(&items), 1);
+    close_set(p, role == FM_ROLE_COORDINATOR ? &p->root : &p->nodes[0].lanes[0], out, fm_buf_span(&items), 1);
     fm_buf_fini(&bytes);
     fm_buf_fini(&items);
     free(back);

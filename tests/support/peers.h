@@ -1,7 +1,7 @@
 /* Cores on memory stores, joined by links in the test: messages wait in queues until the test delivers them, in order
  * per link and direction, in any order between links. Effects obey the law of core.h: SENDs leave after the turn.
  *
- * Members: node 0 is the coordinator; its lane-0 sets grant the others. Sets are made by hand and taken in at any node. */
+ * Members: node 0 is a coordinator; its lane-0 sets grant the others, the root's the coordinators. Sets are made by hand and taken in at any node. */
 #ifndef FM_TESTS_PEERS_H
 #define FM_TESTS_PEERS_H
 
@@ -70,7 +70,7 @@ void fm_company_init(struct fm_peers *p, const uint8_t *roles, int count, uint64
 void fm_company_fini(struct fm_peers *p);
 /* One set of the author with `changes` creates of fresh records (lane 1), taken in at node n. Returns the TAKEN error. */
 int fm_company_write(struct fm_peers *p, struct fm_company_author *author, int n, uint32_t changes);
-/* The node's grant is revoked by the coordinator (node 0), cut at nothing; taken in at node n. */
+/* The node is revoked by node 0, a coordinator by the root, cut at nothing; taken in at node n. */
 int fm_company_revoke(struct fm_peers *p, int target, int n);
 int fm_company_take(struct fm_peers *p, int n, struct fm_span bytes);
 /* Any event at a node, with its turn end. */
