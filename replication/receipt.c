@@ -359,9 +359,10 @@ int fm_receipt_after(struct fm_repl *r, uint64_t *stamp, uint32_t but, struct fm
 {
     struct fm_receipts *c = r->sessions->receipts;
     const struct fm_known *best = NULL;
+    assert(but != 0);
     for (size_t i = 0; i < c->known_count; i++) {
         const struct fm_known *k = &c->known[i];
-        if (k->stamp > *stamp && (but == 0 || k->from != but) && (best == NULL || k->stamp < best->stamp) && counts(r, k))
+        if (k->stamp > *stamp && k->from != but && (best == NULL || k->stamp < best->stamp) && counts(r, k))
             best = k;
     }
     if (best == NULL) {

@@ -1,6 +1,7 @@
 /* A store that fails once, anywhere in a session: the step passes the error up, the node starts again from its last commit,
  * and the session that follows ends with both in step at the digests of a session without failure. */
 #include "replication/error.h"
+#include "replication/statement.h"
 #include "tests/support/faults.h"
 #include "tests/support/lab_three.h"
 #include "tests/support/no_memory.h"
@@ -263,6 +264,38 @@ static void test_a_session_survives_a_failure_at_any_call(void **state)
     assert_true(failures > 100);
 }
 
+/* A coordinator's receipt over what B wrote, then its notice. */
+static void test_statements_survive_a_failure_at_any_call(void **state)
+{
+    struct three *t = *state;
+    struct fm_receipt_tip tip = {.sequence = 1};
+    struct fm_stream stream = {.author = t->b.self.author, .incarnation = t->b.self.incarnation, .lane = 1};
+    const struct fm_port *port = fm_memory_port(t->b.store);
+    struct fm_set_meta set;
+    size_t count;
+    write_one(&t->b, FM_CREATE, 1, 1, NULL, "{a:1}");
+    assert_int_equal(fm_lab_end(&t->b), 0);
+    assert_int_equal(port->stream_sets(port->ctx, &stream, 1, &set, 1, &count), 0);
+    fm_stream_hash_of(tip.stream, &t->hub.device.crypto, &stream);
+    memcpy(tip.set, set.id.b, sizeof tip.set);
+    for (uint8_t kind = FM_RECEIPT; kind <= FM_EPOCH_NOTICE; kind++) {
+        struct fm_statement s = {.kind = kind, .author = t->hub.self.author, .grant = grant_of(&t->hub), .counter = 5, .epoch = 3};
+        struct fm_buf bytes;
+        uint64_t recorded, at_hub;
+        int refused;
+        fm_buf_init(&bytes, 0);
+        assert_int_equal(fm_statement_sign(&bytes, &t->hub.device.crypto, &t->hub.self.mesh, &s, &tip, kind == FM_RECEIPT), 0);
+        fails_anywhere(&t->b, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = fm_buf_span(&bytes)});
+        assert_int_equal(fm_lab_take(&t->b, fm_buf_span(&bytes), &refused), 0);
+        assert_int_equal(refused, 0);
+        assert_int_equal(fm_repl_custody(t->b.core, &t->b.self.author, &recorded, &at_hub), 0);
+        assert_true(recorded == 1 && at_hub == 1);
+        fm_buf_fini(&bytes);
+    }
+    assert_int_equal(fm_repl_epoch(t->b.core), 3);
+    fails_anywhere(&t->b, (struct fm_event){.kind = FM_EVENT_START});
+}
+
 /* What is on the persisted list is folded by TICK; a crash between turns leaves it so. */
 static void test_the_list_of_folds_survives_a_failure_at_any_call(void **state)
 {
@@ -308,6 +341,7 @@ static void test_an_adoption_survives_a_failure_at_any_call(void **state)
 static void test_the_rest_survives_want_of_memory(void **state)
 {
     fm_fault_memory = true;
+    test_statements_survive_a_failure_at_any_call(state);
     test_the_list_of_folds_survives_a_failure_at_any_call(state);
     test_an_adoption_survives_a_failure_at_any_call(state);
     fm_fault_memory = false;
@@ -329,7 +363,8 @@ static void test_a_session_survives_want_of_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_the_list_of_folds_survives_a_failure_at_any_call),
+    const struct CMUnitTest tests[] = {CASE(test_statements_survive_a_failure_at_any_call),
+                                       CASE(test_the_list_of_folds_survives_a_failure_at_any_call),
                                        CASE(test_an_adoption_survives_a_failure_at_any_call),
                                        CASE(test_the_rest_survives_want_of_memory),
                                        CASE(test_taking_in_survives_want_of_memory),

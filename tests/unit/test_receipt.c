@@ -9,6 +9,7 @@
 #include "replication/bounds.h"
 #include "replication/error.h"
 #include "replication/receipt.h"
+#include "tests/support/no_memory.h"
 #include "tests/support/peers.h"
 
 static const uint8_t chain[] = {FM_ROLE_COORDINATOR, FM_ROLE_RELAY, FM_ROLE_CAMP, FM_ROLE_CAMP};
@@ -314,6 +315,185 @@ static void partial_receipts_add_up(void **state)
     peers_free(p);
 }
 
+static const uint8_t hubs[] = {FM_ROLE_COORDINATOR, FM_ROLE_RELAY, FM_ROLE_CAMP, FM_ROLE_COORDINATOR};
+
+static void the_epoch_is_the_highest_notice_that_counts(void **state)
+{
+    (void)state;
+    struct fm_peers *p = malloc(sizeof *p);
+    assert_non_null(p);
+    fm_company_init(p, hubs, 4, 1);
+    struct fm_statement notice = {.kind = FM_EPOCH_NOTICE, .counter = 1, .epoch = 9};
+    assert_int_equal(statement(p, 3, 1, &notice, NULL, 0), 0);
+    notice.epoch = 5;
+    assert_int_equal(statement(p, 0, 1, &notice, NULL, 0), 0);
+    assert_int_equal(fm_repl_epoch(p->nodes[1].core), 9);
+    assert_int_equal(fm_company_revoke(p, 3, 1), 0);
+    assert_int_equal(fm_repl_epoch(p->nodes[1].core), 5);
+    fm_company_restart(p, 1);
+    assert_int_equal(fm_repl_epoch(p->nodes[1].core), 5);
+    assert_int_equal(fm_company_revoke(p, 2, 2), 0);
+    assert_int_equal(fm_company_event(p, 2, (struct fm_event){.kind = FM_EVENT_EPOCH, .number = 9}), 0);
+    assert_int_equal(p->nodes[2].taken, FM_ENOTJOINED);
+    peers_free(p);
+}
+
+/* What a store holds that is no statement is not told to anybody, and does not hold up a start. */
+static void a_statement_that_does_not_hold_is_passed_over(void **state)
+{
+    (void)state;
+    struct fm_peers *p = peers_new();
+    struct fm_digest before, after;
+    struct fm_statement s = {.kind = FM_RECEIPT, .counter = 5};
+    assert_int_equal(statement(p, 1, 2, &s, NULL, 0), 0);
+    fm_receipt_digest(p->nodes[2].core, &before);
+    struct fm_row row = {.kind = FM_ROW_STATEMENT, .statement_kind = FM_RECEIPT, .signer = {{1}}, .counter = 1,
+                         .bytes = fm_span_str("junk")};
+    assert_int_equal(fm_memory_apply(p->nodes[2].store, &row), 0);
+    fm_company_restart(p, 2);
+    fm_receipt_digest(p->nodes[2].core, &after);
+    assert_memory_equal(before.b, after.b, sizeof before.b);
+    assert_int_equal(p->nodes[2].core->sessions->receipts->known_count, 1);
+    peers_free(p);
+}
+
+static void so_many_statements_are_held_and_no_more(void **state)
+{
+    (void)state;
+    struct fm_peers *p = peers_new();
+    struct fm_statement s = {.kind = FM_RECEIPT, .counter = 5};
+    assert_int_equal(statement(p, 1, 2, &s, NULL, 0), 0);
+    struct fm_receipts *c = p->nodes[2].core->sessions->receipts;
+    struct fm_known *many = calloc(FM_STATEMENTS_MAX, sizeof *many);
+    assert_non_null(many);
+    many[FM_STATEMENTS_MAX - 1] = c->known[0]; /* the others, of kind 0, are nobody's and stand before it */
+    free(c->known);
+    c->known = many;
+    c->known_count = c->known_cap = FM_STATEMENTS_MAX;
+    assert_int_equal(statement(p, 3, 2, &s, NULL, 0), FM_ELIMIT);
+    s.counter = 6; /* one that takes the place of another has room */
+    assert_int_equal(statement(p, 1, 2, &s, NULL, 0), 0);
+    assert_int_equal(c->known_count, FM_STATEMENTS_MAX);
+    peers_free(p);
+}
+
+/* --- what is told, and our own over many streams --- */
+
+static const struct fm_port *whole;
+
+static int no_statement(void *ctx, uint8_t kind, const struct fm_key *signer, struct fm_buf *out)
+{
+    (void)ctx, (void)kind, (void)signer, (void)out;
+    return FM_ENOTFOUND;
+}
+
+static int no_set(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
+                  struct fm_set_meta *out)
+{
+    (void)ctx, (void)stream, (void)sequence, (void)id, (void)out;
+    return FM_ENOTFOUND;
+}
+
+static void what_counts_is_told_in_the_order_it_came(void **state)
+{
+    (void)state;
+    struct fm_peers *p = peers_new();
+    struct fm_repl *core = p->nodes[2].core;
+    struct fm_statement s = {.kind = FM_RECEIPT, .counter = 5}, told;
+    uint64_t stamp = 0;
+    static const int order[] = {3, 0, 1};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(statement(p, order[i], 2, &s, NULL, 0), 0);
+    assert_int_equal(fm_company_revoke(p, 3, 2), 0);
+    for (int i = 1; i < 4; i++) { /* not the first: its signer is revoked */
+        struct fm_buf bytes;
+        fm_buf_init(&bytes, 0);
+        int rc = fm_receipt_after(core, &stamp, 77, &bytes);
+        assert_int_equal(rc, i < 3 ? FM_OK : FM_ENOTFOUND);
+        if (rc == FM_OK) {
+            assert_int_equal(fm_statement_decode(&told, core->crypto, &p->mesh, fm_buf_span(&bytes)), 0);
+            assert_memory_equal(told.author.b, p->nodes[order[i]].self.author.b, sizeof told.author.b);
+        }
+        fm_buf_fini(&bytes);
+    }
+    assert_int_equal(stamp, fm_receipt_stamp(core));
+    struct fm_port port = *core->port;
+    whole = core->port;
+    port.statement = no_statement;
+    core->port = &port;
+    stamp = 0;
+    assert_int_equal(fm_receipt_after(core, &stamp, 77, NULL), FM_ECORRUPT); /* it is known, so it is held */
+    core->port = whole;
+    peers_free(p);
+}
+
+static int rows(void *ctx, const struct fm_action *action)
+{
+    return action->kind == FM_DO_ROW ? fm_memory_apply(ctx, &action->row) : FM_OK;
+}
+
+static int issue(struct fm_peers *p, int node, int64_t memory)
+{
+    struct fm_repl *core = p->nodes[node].core;
+    struct fm_sink sink = {.ctx = p->nodes[node].store, .act = rows};
+    struct fm_event event = {.kind = FM_EVENT_TICK, .now_ms = p->now_ms};
+    core->event = &event;
+    core->sink = &sink;
+    fm_fault_begin(memory);
+    int rc = fm_receipt_issue(core);
+    assert_int_equal(fm_fault_end(), rc == FM_ENOMEM);
+    core->event = NULL;
+    core->sink = NULL;
+    return rc;
+}
+
+static void of_more_tips_than_fit_the_newest_are_named(void **state)
+{
+    (void)state;
+    struct fm_peers *p = peers_new();
+    struct fm_repl *core = p->nodes[1].core;
+    struct fm_company_author camp = p->nodes[2].lanes[1];
+    struct fm_receipt_tip tip, oldest, newest = {.sequence = 0};
+    struct fm_statement s;
+    struct fm_buf buf;
+    size_t named = 0;
+    for (uint64_t i = 1; i <= FM_RECEIPT_TIPS_MAX; i++) {
+        camp = p->nodes[2].lanes[1];
+        camp.stream.incarnation = i;
+        assert_int_equal(fm_company_write(p, &camp, 1, 1), 0);
+        fm_stream_hash_of(i == 1 ? oldest.stream : newest.stream, core->crypto, &camp.stream);
+    }
+    assert_true(fm_vector_count(core->vector) > FM_RECEIPT_TIPS_MAX);
+    assert_true(fm_receipt_stale(core));
+    struct fm_port port = *core->port;
+    whole = core->port;
+    port.set_get = no_set;
+    core->port = &port;
+    assert_int_equal(issue(p, 1, -1), FM_ECORRUPT); /* a tip is held */
+    core->port = whole;
+    for (int64_t n = 0; n < 4; n++) /* collecting, and the bytes */
+        assert_int_equal(issue(p, 1, n), FM_ENOMEM);
+    assert_int_equal(issue(p, 1, -1), FM_OK);
+    assert_false(fm_receipt_stale(core));
+    fm_fault_begin(0);
+    assert_true(fm_receipt_stale(core)); /* not known: issuing will meet the error */
+    assert_true(fm_fault_end());
+    receipt_of(p, 1, 1, &s, &buf);
+    assert_int_equal(s.tip_count, FM_RECEIPT_TIPS_MAX);
+    bool has_newest = false, has_oldest = false;
+    struct fm_span tips = s.tips;
+    for (; fm_statement_tip(&tips, &tip) == FM_OK; named++) {
+        has_newest = has_newest || memcmp(tip.stream, newest.stream, sizeof tip.stream) == 0;
+        has_oldest = has_oldest || memcmp(tip.stream, oldest.stream, sizeof tip.stream) == 0;
+    }
+    assert_int_equal(named, FM_RECEIPT_TIPS_MAX);
+    assert_true(has_newest);
+    /* what came before them are the members' own streams of lane 0 */
+    assert_int_equal(has_oldest, fm_vector_count(core->vector) - FM_RECEIPT_TIPS_MAX < 3);
+    fm_buf_fini(&buf);
+    peers_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +509,11 @@ int main(void)
         cmocka_unit_test(nothing_new_needs_no_new_receipt),
         cmocka_unit_test(one_receipt_a_minute_while_a_session_lasts),
         cmocka_unit_test(partial_receipts_add_up),
+        cmocka_unit_test(the_epoch_is_the_highest_notice_that_counts),
+        cmocka_unit_test(a_statement_that_does_not_hold_is_passed_over),
+        cmocka_unit_test(so_many_statements_are_held_and_no_more),
+        cmocka_unit_test(what_counts_is_told_in_the_order_it_came),
+        cmocka_unit_test(of_more_tips_than_fit_the_newest_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
