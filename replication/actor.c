@@ -91,7 +91,7 @@ int fm_actor_decides(struct fm_repl *r, const struct fm_actor *a, struct fm_resu
     char clip[68];
     for (size_t i = 0; i < fm_repl_member_count(r); i++) {
         fm_repl_member(r, i, &m);
-        if (m.role == FM_ROLE_COORDINATOR && m.counted && !m.revoked && !m.expired && !m.self)
+        if (m.role == FM_ROLE_COORDINATOR && !m.revoked && !m.expired && !m.self) /* the root's grants count */
             return fm_submit_refuse(res, "coordinator-only",
                                     "only a coordinator may do this, at a coordinator node: ask at %s",
                                     fm_submit_clip(clip, m.name));

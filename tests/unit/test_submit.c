@@ -8,6 +8,7 @@
 
 #include "replication/doc.h"
 #include "replication/error.h"
+#include "replication/submit.h"
 #include "replication/uuid.h"
 #include "tests/support/duo.h"
 #include "tests/support/text_doc.h"
@@ -299,9 +300,174 @@ static void a_node_without_a_grant_takes_nothing_in(void **state)
     world_free(w);
 }
 
+/* --- documents that came from elsewhere: nobody checked their fields --- */
+
+/* A change as another program could have signed it, in a set of its own. */
+static void raw(struct world *w, int at, uint8_t kind, const char *uuid, const char *document)
+{
+    struct fm_duo_node *n = &w->duo.node[at];
+    struct fm_change change = {.kind = kind, .action = FM_CREATE, .version = 1, .actor = fm_span_str("operator"),
+                               .document = fm_text_doc(&w->arena, document)};
+    struct fm_event event = {.kind = FM_EVENT_SUBMIT, .now_ms = w->duo.now_ms};
+    struct fm_version_id id;
+    struct fm_buf item;
+    fm_buf_init(&item, 0);
+    assert_int_equal(fm_uuid_parse(&change.record, fm_span_str(uuid)), FM_OK);
+    assert_int_equal(fm_change_encode(&item, &change), FM_OK);
+    n->repl->event = &event;
+    n->repl->sink = &n->sink;
+    assert_int_equal(fm_turn_add(n->repl, FM_LANE_RECORDS, fm_buf_span(&item), &id), FM_OK);
+    assert_int_equal(fm_touch_settle(n->repl), FM_OK);
+    n->repl->event = NULL;
+    n->repl->sink = NULL;
+    fm_buf_fini(&item);
+    fm_duo_turn_end(&w->duo, at);
+}
+
+#define SOMEBODY "0a000000-0000-4000-8000-00000000000%u"
+
+static void people_of_any_form_have_the_roles_that_can_be_read(void **state)
+{
+    static const struct {
+        const char *fields;
+        bool inactive, coordinator;
+    } cases[] = {
+        {"name:\"P\"", false, false},
+        {"roles:\"COORDINATOR\"", false, false},
+        {"roles:[1,\"COORDINATOR\"]", false, true},
+        {"roles:[\"ADMIN\"]", false, false},
+        {"isActive:true,roles:[\"COORDINATOR\"]", false, true},
+        {"isActive:\"no\",roles:[\"COORDINATOR\"]", false, true},
+        {"isActive:false,roles:[\"COORDINATOR\"]", true, false},
+    };
+    struct world *w = world_new();
+    struct fm_repl *hub = w->duo.node[FM_DUO_COORDINATOR].repl;
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fm_result res = {.status = FM_SUCCESS};
+        struct fm_actor actor;
+        char uuid[40], text[120];
+        (void)snprintf(uuid, sizeof uuid, SOMEBODY, i + 1);
+        uuid[34] = '5'; /* none of the world's people */
+        (void)snprintf(text, sizeof text, "{%s}", cases[i].fields);
+        raw(w, FM_DUO_COORDINATOR, FM_KIND_USER, uuid, text);
+        int rc = fm_actor_find(hub, fm_span_str(uuid), &actor, &res);
+        assert_int_equal(rc != FM_OK, cases[i].inactive);
+        if (rc == FM_OK)
+            assert_true(actor.coordinator == cases[i].coordinator && actor.decides == cases[i].coordinator);
+        else
+            assert_string_equal(res.code, "person-inactive");
+    }
+    world_free(w);
+}
+
+static void an_entity_that_is_not_named_approves_of_nothing(void **state)
+{
+    static const struct {
+        const char *document;
+        bool yes;
+    } cases[] = {
+        {"{assessmentType:\"WASH\"}", false},
+        {"{assessmentType:\"WASH\",entityId:\"Dikwa\"}", false},
+        {"{assessmentType:\"WASH\",entityId:\"0e000000-0000-4000-8000-000000000009\"}", false},
+        {"{assessmentType:\"WASH\",entityId:\"0e000000-0000-4000-8000-000000000001\"}", true},
+    };
+    struct world *w = world_new();
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool yes = !cases[i].yes;
+        struct fm_span document = fm_text_doc(&w->arena, cases[i].document);
+        assert_int_equal(fm_approval_decide(w->duo.node[1].repl, FM_KIND_ASSESSMENT, document, &yes), FM_OK);
+        assert_int_equal(yes, cases[i].yes);
+    }
+    world_free(w);
+}
+
+/* The questions are those of the stored type; of no known type there are none. */
+static void answers_are_checked_against_the_stored_type(void **state)
+{
+    static const struct {
+        const char *type, *answers;
+        enum fm_result_status status;
+    } cases[] = {
+        {"assessmentType:\"WASH\",", "{numberToilets:3}", FM_SUCCESS},
+        {"assessmentType:\"WASH\",", "{numberToilets:\"many\"}", FM_FAILED},
+        {"assessmentType:\"WASH\",", "null", FM_SUCCESS},
+        {"assessmentType:\"OTHER\",", "{numberToilets:\"many\"}", FM_SUCCESS},
+        {"", "{numberToilets:\"many\"}", FM_SUCCESS},
+    };
+    struct world *w = world_new();
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char uuid[40], text[300];
+        (void)snprintf(uuid, sizeof uuid, "01000000-0000-4000-8000-00000000001%u", i);
+        (void)snprintf(text, sizeof text, "{%sentityId:\"%s\",id:\"%s\"}", cases[i].type, ENTITY, uuid);
+        raw(w, FM_DUO_CAMP, FM_KIND_ASSESSMENT, uuid, text);
+        (void)snprintf(text, sizeof text, "{id:\"%s\",assessmentData:%s}", uuid, cases[i].answers);
+        const struct fm_result *res = submit(w, FM_DUO_CAMP, "assessment", "update", person(0), 2, text, NULL);
+        if (res->status != cases[i].status)
+            fail_msg("case %u: %s: %s", i, res->code, res->message);
+        if (res->status == FM_FAILED)
+            assert_string_equal(res->message, "assessmentData.numberToilets: want a whole number, 0 or more");
+    }
+    world_free(w);
+}
+
+static void what_is_stored_completes_a_create_that_comes_again(void **state)
+{
+    struct world *w = world_new();
+    char text[300];
+    struct fm_head head;
+    struct fm_record_id id;
+    const struct fm_port *port = fm_memory_port(w->duo.node[FM_DUO_CAMP].store);
+    (void)state;
+    (void)snprintf(text, sizeof text,
+                   "{id:\"01000000-0000-4000-8000-000000000021\", offlineId:\"local-7\", entityId:\"%s\", "
+                   "assessmentType:\"WASH\", assessmentDate:\"2026-10-31\"}",
+                   ENTITY);
+    assert_int_equal(submit(w, 1, "assessment", "create", person(0), 1, text, NULL)->status, FM_SUCCESS);
+    (void)snprintf(text, sizeof text,
+                   "{id:\"01000000-0000-4000-8000-000000000021\", entityId:\"%s\", "
+                   "assessmentType:\"WASH\", assessmentDate:\"2026-10-31\"}",
+                   ENTITY);
+    const struct fm_result *res = submit(w, 1, "assessment", "create", person(0), 1, text, NULL);
+    assert_int_equal(res->status, FM_SUCCESS);
+    assert_string_equal(res->message, "Assessment already synced");
+    assert_int_equal(fm_uuid_parse(&id, fm_span_str("01000000-0000-4000-8000-000000000021")), FM_OK);
+    assert_int_equal(port->head(port->ctx, FM_KIND_ASSESSMENT, &id, &w->arena, &head), FM_OK);
+    assert_int_equal(head.versions, 1);
+    assert_true(fm_span_eq(head.offline_id, fm_span_str("local-7")));
+    world_free(w);
+}
+
+static void an_assignment_is_updated_by_its_id_alone(void **state)
+{
+    struct world *w = world_new();
+    char uuid[37], text[300];
+    (void)state;
+    (void)snprintf(text, sizeof text, "{entityId:\"%s\", userId:\"%s\", role:\"DONOR\"}", ENTITY, person(0));
+    const struct fm_result *res = submit(w, 0, "assignment", "create", "operator", 1, text, NULL);
+    assert_int_equal(res->status, FM_SUCCESS);
+    struct fm_record_id id = res->record;
+    fm_uuid_text(uuid, &id);
+    (void)snprintf(text, sizeof text, "{id:\"%s\", isActive:false}", uuid);
+    res = submit(w, 0, "assignment", "update", "operator", 2, text, NULL);
+    assert_int_equal(res->status, FM_SUCCESS);
+    assert_memory_equal(res->record.b, id.b, sizeof id.b);
+    res = submit(w, 0, "assignment", "update", "operator", 3, "{isActive:true}", NULL); /* neither id nor triple */
+    assert_int_equal(res->status, FM_FAILED);
+    assert_string_equal(res->code, "field");
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(people_of_any_form_have_the_roles_that_can_be_read),
+        cmocka_unit_test(an_entity_that_is_not_named_approves_of_nothing),
+        cmocka_unit_test(answers_are_checked_against_the_stored_type),
+        cmocka_unit_test(what_is_stored_completes_a_create_that_comes_again),
+        cmocka_unit_test(an_assignment_is_updated_by_its_id_alone),
         cmocka_unit_test(what_is_signed_counts_and_nodes_agree),
         cmocka_unit_test(a_change_as_large_as_may_be_is_taken_and_a_larger_one_is_refused),
         cmocka_unit_test(texts_beside_the_document_are_outside_input_too),
