@@ -1,6 +1,6 @@
 #include "replication/inner.h"
 
-#include <stdlib.h>
+#include <assert.h>
 
 /* Questions without effect. */
 
@@ -110,7 +110,8 @@ int fm_repl_digest(struct fm_repl *r, struct fm_digest *sets, struct fm_digest *
 {
     struct fm_digest records, members;
     struct fm_buf buf;
-    if (r->todo || fm_touch_pending(r))
+    assert(!fm_touch_pending(r)); /* the step before ended well */
+    if (r->todo)
         return FM_EBUSY;
     int rc = r->port->record_sum(r->port->ctx, &records);
     if (rc != FM_OK)

@@ -127,15 +127,19 @@ static int act(void *ctx, const struct fm_action *a)
         n->drops++;
     }
     if (t->count == t->cap) {
-        t->cap = t->cap == 0 ? 16 : t->cap * 2;
-        t->out = realloc(t->out, t->cap * sizeof *t->out);
-        assert(t->out != NULL);
+        size_t cap = t->cap == 0 ? 16 : t->cap * 2;
+        void *more = realloc(t->out, cap * sizeof *t->out);
+        if (more == NULL)
+            return FM_ENOMEM;
+        t->out = more;
+        t->cap = cap;
     }
     t->out[t->count].kind = a->kind;
     t->out[t->count].conn = a->conn;
     t->out[t->count].len = a->bytes.len;
     t->out[t->count].data = malloc(a->bytes.len + 1);
-    assert(t->out[t->count].data != NULL);
+    if (t->out[t->count].data == NULL)
+        return FM_ENOMEM;
     if (a->bytes.len > 0)
         memcpy(t->out[t->count].data, a->bytes.data, a->bytes.len);
     t->count++;

@@ -1,5 +1,6 @@
 /* The core's step: what is refused at the envelope, our own sets, restart, and exchange between cores. */
 #include "tests/support/lab_three.h"
+#include "tests/support/no_memory.h"
 
 static struct fm_head head_of(struct fm_lab_node *n, uint8_t record)
 {
@@ -358,6 +359,41 @@ static void test_a_child_waits_for_its_parent(void **state)
     fm_buf_fini(&bytes);
 }
 
+static void test_a_core_without_memory_is_none(void **state)
+{
+    struct three *t = *state;
+    for (int64_t n = 0;; n++) {
+        fm_fault_begin(n);
+        struct fm_repl *core = fm_repl_new(&t->a.self, &t->a.device.crypto, fm_memory_port(t->a.store));
+        bool hit = fm_fault_end();
+        assert_int_equal(core == NULL, hit);
+        fm_repl_free(core); /* NULL is nothing to free */
+        if (!hit) {
+            assert_true(n > 7);
+            return;
+        }
+    }
+}
+
+static int lost_set(void *ctx, uint64_t arrival, struct fm_buf *out)
+{
+    (void)ctx, (void)arrival, (void)out;
+    return FM_ENOTFOUND;
+}
+
+/* The index names a set with acts that the log has lost: no node starts on half of its members. */
+static void test_a_store_that_lacks_what_its_index_names_is_damaged(void **state)
+{
+    struct three *t = *state;
+    struct fm_port port = *fm_memory_port(t->hub.store);
+    struct fm_event start = {.kind = FM_EVENT_START, .now_ms = LAB_NOW};
+    port.set_bytes = lost_set;
+    struct fm_repl *core = fm_repl_new(&t->hub.self, &t->hub.device.crypto, &port);
+    assert_non_null(core);
+    assert_int_equal(fm_repl_step(core, &start, &t->hub.sink), FM_ECORRUPT);
+    fm_repl_free(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +407,8 @@ int main(void)
         CASE(test_who_may_act),
         CASE(test_two_camps_and_any_order_give_the_same_digests),
         CASE(test_a_child_waits_for_its_parent),
+        CASE(test_a_core_without_memory_is_none),
+        CASE(test_a_store_that_lacks_what_its_index_names_is_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
