@@ -53,8 +53,7 @@ static int covered_chain(struct fm_repl *r, const struct fm_stream_row *row, uin
             return rc != FM_OK ? rc : FM_ECORRUPT;
         bool yes;
         rc = fm_repl_at_hub(r, &set, &yes);
-        if (rc != FM_OK)
-            return rc;
+        assert(rc == FM_OK); /* without a fork the store is not asked */
         if (yes) {
             *covered = set.changes_before + set.change_count;
             low = mid;

@@ -448,8 +448,8 @@ bool fm_authority_is_hub(const struct fm_authority *a, const struct fm_key *auth
 {
     for (size_t i = 0; i < a->given_count; i++) {
         const struct given *g = a->given[i];
-        if (g->grant.role == FM_ROLE_COORDINATOR && g->counted && !g->revoked && fm_id_eq(&g->grant.author, author))
-            return true;
+        if (g->grant.role == FM_ROLE_COORDINATOR && !g->revoked && fm_id_eq(&g->grant.author, author))
+            return true; /* the root's grants count */
     }
     return false;
 }

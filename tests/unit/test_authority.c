@@ -156,6 +156,25 @@ static void an_adoption_takes_in_one_set_at_its_place(void **state)
     }
 }
 
+static void acts_of_void_sets_and_of_who_may_not_are_nothing(void **state)
+{
+    static const struct fm_key other = {{'o'}};
+    struct fm_authority *a = mesh();
+    struct fm_grant_id id = grant_id(&other);
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* a void set; a coordinator that grants a coordinator; the root that grants a camp */
+        bool root_acts = i != 1, is_void = i == 0, changed;
+        struct fm_act *act = grants(&other, i == 2 ? FM_ROLE_CAMP : FM_ROLE_COORDINATOR);
+        struct fm_set_meta set = set_by(root_acts ? &root : &hub, root_acts ? FM_ROLE_ROOT : FM_ROLE_COORDINATOR,
+                                        FM_LANE_MEMBERSHIP, (uint64_t)i + 3);
+        assert_int_equal(fm_authority_add(a, &set, (const struct fm_act *const[]){act}, 1, is_void, &changed), FM_OK);
+        assert_null(fm_authority_grant(a, &id));
+        assert_int_equal(fm_authority_member_count(a), 3);
+        free(act);
+    }
+    fm_authority_free(a);
+}
+
 /* A coordinator's acts count on inside the cut of its revocation. */
 static void what_the_chain_says_decides_and_its_errors_are_passed_up(void **state)
 {
@@ -226,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_under_a_grant_of_nobody_does_not_count),
         cmocka_unit_test(who_is_revoked_follows_who_may_revoke),
+        cmocka_unit_test(acts_of_void_sets_and_of_who_may_not_are_nothing),
         cmocka_unit_test(an_adoption_takes_in_one_set_at_its_place),
         cmocka_unit_test(what_the_chain_says_decides_and_its_errors_are_passed_up),
         cmocka_unit_test(want_of_memory_is_an_error),

@@ -27,6 +27,7 @@ static const struct {
     {FM_WANT_ABOVE_ZERO, NULL, "0", false},
     {FM_WANT_ABOVE_ZERO, NULL, "0.5", true},
     {FM_WANT_ABOVE_ZERO, NULL, "-0.5", false},
+    {FM_WANT_ABOVE_ZERO, NULL, "0.0", false},
     {FM_WANT_ABOVE_ZERO, NULL, "\"1\"", false},
     {FM_WANT_LATITUDE, NULL, "90", true},
     {FM_WANT_LATITUDE, NULL, "91", false},

@@ -279,6 +279,22 @@ static void test_a_circle_is_void_and_hangs_nobody(void **state)
     fm_arena_fini(&arena);
 }
 
+static void test_kinds_of_a_later_time_wait(void **state)
+{
+    struct fm_arena arena = {NULL};
+    struct fm_version_id first;
+    struct fm_version v[2] = {hand(1, FM_CREATE, 1, FM_ROLE_CAMP, NULL, 0), hand(2, FM_UPDATE, 2, FM_ROLE_CAMP, &first, 1)};
+    struct fm_version **order;
+    size_t count;
+    (void)state;
+    hand_id(&first, 1);
+    v[0].kind = v[1].kind = FM_KIND_LAST + 1;
+    assert_int_equal(fm_fold(v, 2, &hand_port, &arena, &order, &count), 0);
+    assert_int_equal(count, 0);
+    assert_true(v[0].status == FM_UNKNOWN && v[1].status == FM_UNKNOWN && !v[0].counted && !v[1].counted);
+    fm_arena_fini(&arena);
+}
+
 static void test_what_counts_stands_before_what_does_not(void **state)
 {
     struct fm_version a = hand(1, FM_CREATE, 9, FM_ROLE_CAMP, NULL, 0), b = hand(2, FM_CREATE, 1, FM_ROLE_CAMP, NULL, 0);
@@ -483,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_holders_decide_whether_it_counts),
         cmocka_unit_test(test_strangers_as_parents),
         cmocka_unit_test(test_a_circle_is_void_and_hangs_nobody),
+        cmocka_unit_test(test_kinds_of_a_later_time_wait),
         cmocka_unit_test(test_what_counts_stands_before_what_does_not),
         cmocka_unit_test(test_what_the_port_returns_is_passed_up),
         cmocka_unit_test(test_want_of_memory_is_an_error_and_leaves_no_trace),

@@ -319,20 +319,32 @@ static const uint8_t hubs[] = {FM_ROLE_COORDINATOR, FM_ROLE_RELAY, FM_ROLE_CAMP,
 
 static void the_epoch_is_the_highest_notice_that_counts(void **state)
 {
+    static const int highest[] = {0, 3};
     (void)state;
-    struct fm_peers *p = malloc(sizeof *p);
-    assert_non_null(p);
-    fm_company_init(p, hubs, 4, 1);
-    struct fm_statement notice = {.kind = FM_EPOCH_NOTICE, .counter = 1, .epoch = 9};
-    assert_int_equal(statement(p, 3, 1, &notice, NULL, 0), 0);
-    notice.epoch = 5;
-    assert_int_equal(statement(p, 0, 1, &notice, NULL, 0), 0);
-    assert_int_equal(fm_repl_epoch(p->nodes[1].core), 9);
-    assert_int_equal(fm_company_revoke(p, 3, 1), 0);
-    assert_int_equal(fm_repl_epoch(p->nodes[1].core), 5);
-    fm_company_restart(p, 1);
-    assert_int_equal(fm_repl_epoch(p->nodes[1].core), 5);
+    for (int i = 0; i < 2; i++) {
+        struct fm_peers *p = malloc(sizeof *p);
+        assert_non_null(p);
+        fm_company_init(p, hubs, 4, 1);
+        struct fm_statement notice = {.kind = FM_EPOCH_NOTICE, .counter = 1, .epoch = 9};
+        assert_int_equal(statement(p, highest[i], 1, &notice, NULL, 0), 0);
+        notice.epoch = 5;
+        assert_int_equal(statement(p, highest[1 - i], 1, &notice, NULL, 0), 0);
+        assert_int_equal(fm_repl_epoch(p->nodes[1].core), 9);
+        assert_int_equal(fm_company_revoke(p, highest[i], 1), 0);
+        assert_int_equal(fm_repl_epoch(p->nodes[1].core), 5);
+        fm_company_restart(p, 1);
+        assert_int_equal(fm_repl_epoch(p->nodes[1].core), 5);
+        peers_free(p);
+    }
+}
+
+static void who_is_no_member_says_nothing(void **state)
+{
+    (void)state;
+    struct fm_peers *p = peers_new();
+    assert_true(fm_receipt_stale(p->nodes[2].core));
     assert_int_equal(fm_company_revoke(p, 2, 2), 0);
+    assert_false(fm_receipt_stale(p->nodes[2].core));
     assert_int_equal(fm_company_event(p, 2, (struct fm_event){.kind = FM_EVENT_EPOCH, .number = 9}), 0);
     assert_int_equal(p->nodes[2].taken, FM_ENOTJOINED);
     peers_free(p);
@@ -350,10 +362,19 @@ static void a_statement_that_does_not_hold_is_passed_over(void **state)
     struct fm_row row = {.kind = FM_ROW_STATEMENT, .statement_kind = FM_RECEIPT, .signer = {{1}}, .counter = 1,
                          .bytes = fm_span_str("junk")};
     assert_int_equal(fm_memory_apply(p->nodes[2].store, &row), 0);
+    struct fm_statement nobodys = {.kind = FM_RECEIPT, .counter = 7, .author = p->nodes[3].self.author, .grant = {{9}}};
+    struct fm_buf bytes; /* signed well, under a grant that was never given */
+    fm_buf_init(&bytes, 0);
+    assert_int_equal(fm_statement_sign(&bytes, &p->nodes[3].crypto, &p->mesh, &nobodys, NULL, 0), 0);
+    row.signer = nobodys.author;
+    row.bytes = fm_buf_span(&bytes);
+    assert_int_equal(fm_memory_apply(p->nodes[2].store, &row), 0);
+    fm_buf_fini(&bytes);
     fm_company_restart(p, 2);
     fm_receipt_digest(p->nodes[2].core, &after);
     assert_memory_equal(before.b, after.b, sizeof before.b);
-    assert_int_equal(p->nodes[2].core->sessions->receipts->known_count, 1);
+    assert_int_equal(p->nodes[2].core->sessions->receipts->known_count, 2);
+    assert_int_equal(p->nodes[2].core->sessions->receipts->hub_count, 0);
     peers_free(p);
 }
 
@@ -515,6 +536,7 @@ int main(void)
         cmocka_unit_test(one_receipt_a_minute_while_a_session_lasts),
         cmocka_unit_test(partial_receipts_add_up),
         cmocka_unit_test(the_epoch_is_the_highest_notice_that_counts),
+        cmocka_unit_test(who_is_no_member_says_nothing),
         cmocka_unit_test(a_statement_that_does_not_hold_is_passed_over),
         cmocka_unit_test(so_many_statements_are_held_and_no_more),
         cmocka_unit_test(what_counts_is_told_in_the_order_it_came),

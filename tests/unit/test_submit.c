@@ -440,6 +440,25 @@ static void what_is_stored_completes_a_create_that_comes_again(void **state)
     world_free(w);
 }
 
+static void settings_of_approval_may_be_cleared_but_not_be_nonsense(void **state)
+{
+    static const struct {
+        const char *settings;
+        enum fm_result_status status;
+    } cases[] = {{"null", FM_SUCCESS}, {"{scope:\"both\"}", FM_SUCCESS}, {"{scope:\"all\"}", FM_FAILED}};
+    struct world *w = world_new();
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[200];
+        (void)snprintf(text, sizeof text, "{name:\"Camp %u\",autoApproval:%s}", i, cases[i].settings);
+        const struct fm_result *res = submit(w, 0, "entity", "create", "operator", 1, text, NULL);
+        assert_int_equal(res->status, cases[i].status);
+        if (res->status == FM_FAILED)
+            assert_string_equal(res->message, "autoApproval.scope: want one of assessments responses both");
+    }
+    world_free(w);
+}
+
 static void an_assignment_is_updated_by_its_id_alone(void **state)
 {
     struct world *w = world_new();
@@ -467,6 +486,7 @@ int main(void)
         cmocka_unit_test(an_entity_that_is_not_named_approves_of_nothing),
         cmocka_unit_test(answers_are_checked_against_the_stored_type),
         cmocka_unit_test(what_is_stored_completes_a_create_that_comes_again),
+        cmocka_unit_test(settings_of_approval_may_be_cleared_but_not_be_nonsense),
         cmocka_unit_test(an_assignment_is_updated_by_its_id_alone),
         cmocka_unit_test(what_is_signed_counts_and_nodes_agree),
         cmocka_unit_test(a_change_as_large_as_may_be_is_taken_and_a_larger_one_is_refused),
