@@ -119,6 +119,7 @@ static int act(void *ctx, const struct fm_action *a)
         if (a->report == FM_REPORT_REFUSED) {
             n->refused = a->reason;
             n->refused_count++;
+            return n->refused_rc;
         }
         return 0;
     }

@@ -40,6 +40,7 @@ struct fm_company_node {
     int taken;                       /* of the last FM_REPORT_TAKEN */
     uint64_t refused_count;
     const char *refused;             /* the last FM_REPORT_REFUSED */
+    int refused_rc;                  /* what the sink says to that report */
     const char *dropped;             /* the last FM_DO_DROP */
     uint64_t drops;
 };

@@ -253,6 +253,48 @@ static void a_damaged_set_holds_up_its_own_stream_only(void **state)
     }
 }
 
+/* One message to this end of the link, if one waits. */
+static int deliver(struct fm_peers *p, int link, int end)
+{
+    struct fm_company_link *l = &p->links[link];
+    struct fm_company_queue *q = &l->to[end];
+    if (q->count == 0)
+        return FM_OK;
+    struct fm_company_message m = q->at[q->first];
+    q->first = (q->first + 1) % FM_PEERS_QUEUE;
+    q->count--;
+    int rc = fm_company_event(p, l->end[end], (struct fm_event){.kind = FM_EVENT_RECEIVE, .conn = l->conn[end],
+                                                                .bytes = fm_span(m.data, m.len)});
+    free(m.data);
+    return rc;
+}
+
+static void damage_that_cannot_be_reported_ends_the_turn(void **state)
+{
+    struct fm_peers *p = *state;
+    assert_int_equal(fm_company_write(p, &p->nodes[CAMP].lanes[1], RELAY, 1), 0);
+    whole = p->nodes[RELAY].core->port;
+    assert_int_equal(whole->arrival_last(whole->ctx, &lost), 0);
+    lost_rc = FM_ECORRUPT;
+    struct fm_port port = *whole;
+    port.set_bytes = some_bytes;
+    p->nodes[RELAY].core->port = &port;
+    p->nodes[RELAY].refused_rc = FM_EDISKFULL;
+    int link = fm_company_connect(p, HUB, RELAY), rc = FM_OK;
+    for (int i = 0; i < 100 && rc == FM_OK; i++) {
+        assert_int_equal(deliver(p, link, 0), FM_OK);
+        rc = deliver(p, link, 1);
+    }
+    assert_int_equal(rc, FM_EDISKFULL);
+    assert_string_equal(p->nodes[RELAY].refused, "damaged");
+    fm_company_cut(p, link);
+    p->nodes[RELAY].refused_rc = FM_OK;
+    fm_company_restart(p, RELAY);
+    link = fm_company_connect(p, HUB, RELAY);
+    fm_company_run(p);
+    assert_true(fm_company_in_step(p, link) && fm_company_same(p, HUB, RELAY));
+}
+
 #define PEERS(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -260,7 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PEERS(items_of_another_form_end_the_session), PEERS(an_ack_is_of_what_was_sent),
         PEERS(behind_the_last_strike_nothing_is_taken_in), PEERS(a_set_held_already_is_the_peers_too),
-        PEERS(a_damaged_set_holds_up_its_own_stream_only),
+        PEERS(a_damaged_set_holds_up_its_own_stream_only), PEERS(damage_that_cannot_be_reported_ends_the_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
