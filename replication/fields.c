@@ -37,7 +37,7 @@ static bool above_zero(const struct fm_value *value)
         return value->integer > 0;
     uint64_t bits;
     memcpy(&bits, &value->number, sizeof bits);
-    return value->type == FM_DOUBLE && bits >> 63 == 0 && bits != 0;
+    return value->type == FM_DOUBLE && bits >> 63 == 0; /* zero is an integer in any document */
 }
 
 /* A list of texts, each of `values` if it is given. */
