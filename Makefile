@@ -14,9 +14,10 @@ CFLAGS_all     := -std=c11 -D_GNU_SOURCE -I. -DFM_PROGRAM_VERSION='"$(VERSION)"'
                   $(WARN) $(shell $(PKG_CONFIG) --cflags $(LIBS))
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DFM_SANITIZED
-# Asserts are for bugs: in the rooms that are measured they leave no branches. Everywhere else, and in all other builds, they stand.
+# Asserts are for bugs: in the rooms that are measured they leave no branches. In all other files and builds they stand.
 CFLAGS_cover    = -O0 -g --coverage -DFM_SANITIZED \
-                  $(if $(filter crypto/% replication/% store/%,$<),-DNDEBUG -Wno-unused-variable -Wno-unused-but-set-variable -Wno-unused-parameter)
+                  $(if $(filter crypto/% replication/% store/%,$<),-DNDEBUG -Wno-unused-variable \
+                       -Wno-unused-but-set-variable -Wno-unused-parameter)
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_asan    := -fsanitize=address,undefined
 LDFLAGS_cover   := --coverage

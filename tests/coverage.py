@@ -4,7 +4,8 @@
     coverage.py BUILD OUT [FILE ...]
 
 A line that no test reached, and each way of a condition that no test took (by gcov's number on that line), is listed in
-OUT/coverage.txt as FILE:LINE. What stands in a header is one thing, however many files include it: taken in one of them is taken. With FILEs only those, and no list in OUT.
+OUT/coverage.txt as FILE:LINE. What stands in a header is one thing, however many files include it: taken in one of them
+is taken. With FILEs only those, and no list in OUT.
 """
 import collections
 import glob
@@ -48,17 +49,17 @@ def main():
     print(f"{'':32} {'lines':>12} {'branches':>12} {'left':>5}")
     for name in files:
         mine = {key: count for key, count in lines.items() if key[0] == name}
-        ways = {key: count for key, count in branches.items() if key[0] == name}
-        one = [sum(c > 0 for c in mine.values()), len(mine), sum(c > 0 for c in ways.values()), len(ways)]
+        taken = {key: count for key, count in branches.items() if key[0] == name}
+        one = [sum(c > 0 for c in mine.values()), len(mine), sum(c > 0 for c in taken.values()), len(taken)]
         sums = [a + b for a, b in zip(sums, one)]
         print(f"{name:32} {one[0]:5} / {one[1]:4} {one[2]:5} / {one[3]:4} {one[3] - one[2]:5}")
         missed = collections.defaultdict(list)
-        for key, count in sorted(ways.items()):
+        for key, count in sorted(taken.items()):
             if count == 0:
                 missed[key[2]].append(str(key[3]))
         for number in sorted({key[1] for key, count in mine.items() if count == 0} | set(missed)):
-            ran = lines[name, number] > 0
-            left.append(f"{name}:{number}: " + ("branch " + " ".join(missed[number]) + " not taken" if ran else "not reached"))
+            ways = "branch " + " ".join(missed[number]) + " not taken"
+            left.append(f"{name}:{number}: " + (ways if lines[name, number] > 0 else "not reached"))
     if not only:
         with open(os.path.join(out, "coverage.txt"), "w", encoding="utf-8") as f:
             f.write("".join(line + "\n" for line in left))

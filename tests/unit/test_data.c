@@ -88,7 +88,8 @@ static void an_ack_is_of_what_was_sent(void **state)
         uint8_t number, bytes;
         bool good;
         uint64_t left;
-    } cases[] = {{2, 0, false, 0}, {5, 0, false, 0}, {3, 101, false, 0}, {3, 60, true, 40}, {4, 100, true, 0}, {4, 7, true, 0}};
+    } cases[] = {{2, 0, false, 0}, {5, 0, false, 0}, {3, 101, false, 0},
+                 {3, 60, true, 40}, {4, 100, true, 0}, {4, 7, true, 0}};
     struct fm_peers *p = *state;
     int link;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -279,12 +279,14 @@ static void test_statements_survive_a_failure_at_any_call(void **state)
     fm_stream_hash_of(tip.stream, &t->hub.device.crypto, &stream);
     memcpy(tip.set, set.id.b, sizeof tip.set);
     for (uint8_t kind = FM_RECEIPT; kind <= FM_EPOCH_NOTICE; kind++) {
-        struct fm_statement s = {.kind = kind, .author = t->hub.self.author, .grant = grant_of(&t->hub), .counter = 5, .epoch = 3};
+        struct fm_statement s = {
+            .kind = kind, .author = t->hub.self.author, .grant = grant_of(&t->hub), .counter = 5, .epoch = 3};
         struct fm_buf bytes;
         uint64_t recorded, at_hub;
         int refused;
         fm_buf_init(&bytes, 0);
-        assert_int_equal(fm_statement_sign(&bytes, &t->hub.device.crypto, &t->hub.self.mesh, &s, &tip, kind == FM_RECEIPT), 0);
+        assert_int_equal(fm_statement_sign(&bytes, &t->hub.device.crypto, &t->hub.self.mesh, &s, &tip, kind == FM_RECEIPT),
+                         0);
         fails_anywhere(&t->b, (struct fm_event){.kind = FM_EVENT_TAKE, .bytes = fm_buf_span(&bytes)});
         assert_int_equal(fm_lab_take(&t->b, fm_buf_span(&bytes), &refused), 0);
         assert_int_equal(refused, 0);
@@ -304,7 +306,8 @@ static void test_the_list_of_folds_survives_a_failure_at_any_call(void **state)
     assert_int_equal(fm_lab_end(&t->a), 0);
     write_one(&t->a, FM_UPDATE, 1, 2, &base, "{a:2}");
     assert_int_equal(fm_lab_end(&t->a), 0);
-    struct fm_row row = {.kind = FM_ROW_TOUCH, .record_kind = FM_KIND_ASSESSMENT, .record = fm_lab_record(1), .present = true};
+    struct fm_row row = {
+        .kind = FM_ROW_TOUCH, .record_kind = FM_KIND_ASSESSMENT, .record = fm_lab_record(1), .present = true};
     assert_int_equal(fm_memory_apply(t->a.saved, &row), 0);
     fails_anywhere(&t->a, (struct fm_event){.kind = FM_EVENT_TICK});
     fails_anywhere(&t->a, (struct fm_event){.kind = FM_EVENT_START});
