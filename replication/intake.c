@@ -76,7 +76,8 @@ int fm_intake_load_acts(struct fm_repl *r, const struct fm_set_meta *meta)
     if (!may_act(meta))
         return FM_OK;
     int rc = fm_opened_get(r, meta->arrival, &opened);
-    if (rc == FM_EFORMAT || rc == FM_EKEY) /* void by its body */
+    /* Void by its body: a sealed one is so for whoever has its key, too. */
+    if (rc == FM_EFORMAT || rc == FM_EKEY || (rc == FM_OK && opened->header.sealed))
         return add_acts(r, meta, NULL, 0, &changed, &fresh);
     return rc != FM_OK ? rc : add_acts(r, meta, opened->items, opened->count, &changed, &fresh);
 }

@@ -48,6 +48,40 @@ static void test_a_sealed_membership_body_is_void(void **state)
     fm_lab_set_free(&set);
 }
 
+/* A coordinator's, with a grant in it that brings a key: nobody takes it in, whether the seal can be opened or not, and a
+ * restart changes nothing. */
+static void test_what_a_sealed_membership_set_grants_is_no_grant(void **state)
+{
+    struct three *t = *state;
+    static const char *const more[] = {"k2", NULL}, *const seals[] = {"k1", "nobody's"};
+    for (size_t i = 0; i < 2; i++) {
+        struct fm_key seal = fm_lab_key(seals[i]);
+        struct fm_set_header header = {.stream = {.incarnation = 99 + i, .lane = 0}, .has_grant = true,
+                                       .grant = grant_of(&t->hub)};
+        struct fm_act *grant = fm_lab_grant(&t->b.device, FM_ROLE_CAMP, 8, more);
+        struct fm_digest before[2], after[2];
+        struct fm_lab_set set;
+        struct fm_buf item;
+        fm_buf_init(&item, 0);
+        assert_int_equal(fm_act_encode(&item, grant), 0);
+        struct fm_span act = fm_buf_span(&item);
+        fm_lab_set(&set, &t->hub.device, header, &act, 1, &seal);
+        take(&t->b, &set, 0);
+        assert_int_equal(set_of(&t->b, &set).why, FM_WHY_BODY);
+        fm_lab_digest(&t->b, before);
+        for (unsigned restart = 0; restart < 2; restart++) {
+            assert_int_equal(t->b.core->key_count, 1);
+            assert_null(fm_authority_grant(t->b.core->authority, &grant->grant.id));
+            assert_int_equal(fm_lab_restart(&t->b), 0);
+        }
+        fm_lab_digest(&t->b, after);
+        assert_memory_equal(before, after, sizeof before);
+        fm_lab_set_free(&set);
+        fm_buf_fini(&item);
+        fm_lab_act_free(grant);
+    }
+}
+
 static void test_void_by_the_header_opens_all_the_same(void **state)
 {
     struct three *t = *state;
@@ -374,6 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_void_body_stalls_nothing),
         CASE(test_a_sealed_membership_body_is_void),
+        CASE(test_what_a_sealed_membership_set_grants_is_no_grant),
         CASE(test_void_by_the_header_opens_all_the_same),
         CASE(test_a_record_in_the_membership_lane_is_void_and_an_act_in_the_other_does_nothing),
         CASE(test_what_is_unreadable_is_taken_in_when_the_key_comes),
