@@ -24,6 +24,12 @@ static bool older(uint64_t epoch, uint64_t serial, const struct fm_data_key *tha
     return epoch != than->epoch ? epoch < than->epoch : serial < than->serial;
 }
 
+static bool before(const struct fm_data_key *a, const struct fm_data_key *b)
+{
+    bool as_old = a->epoch == b->epoch && a->serial == b->serial;
+    return as_old ? fm_id_cmp(&a->id, &b->id) < 0 : older(a->epoch, a->serial, b);
+}
+
 static void wipe(void *data, size_t len)
 {
     volatile uint8_t *at = data;
@@ -51,7 +57,7 @@ static int add(struct fm_repl *r, size_t place, const struct fm_data_key *key)
 int fm_keys_take(struct fm_repl *r, const struct fm_grant *grant, bool *fresh)
 {
     const struct fm_crypto *c = r->crypto;
-    if (!fm_id_eq(&grant->author, &r->self.author) || c->unbox == NULL)
+    if (!fm_id_eq(&grant->author, &r->self.author))
         return FM_OK;
     for (uint32_t i = 0; i < grant->key_count; i++) {
         bool found;
@@ -80,40 +86,32 @@ int fm_keys_take(struct fm_repl *r, const struct fm_grant *grant, bool *fresh)
     return FM_OK;
 }
 
-static int by_age(const void *x, const void *y)
-{
-    const struct fm_data_key *const *a = x, *const *b = y;
-    if (older((*a)->epoch, (*a)->serial, *b))
-        return -1;
-    if (older((*b)->epoch, (*b)->serial, *a))
-        return 1;
-    return fm_id_cmp(&(*a)->id, &(*b)->id);
-}
-
-const struct fm_data_key *fm_keys_best(const struct fm_repl *r)
+/* The newest one that is older than `than` (NULL: the newest of all); equally old ones in the order of their ids. */
+static const struct fm_data_key *newest(const struct fm_repl *r, const struct fm_data_key *than)
 {
     const struct fm_data_key *best = NULL;
     for (size_t i = 0; i < r->key_count; i++) {
         const struct fm_data_key *key = &r->keys[i];
-        if (best == NULL || by_age(&best, &key) < 0)
+        if ((than == NULL || before(key, than)) && (best == NULL || before(best, key)))
             best = key;
     }
     return best;
 }
 
+const struct fm_data_key *fm_keys_best(const struct fm_repl *r)
+{
+    return newest(r, NULL);
+}
+
+/* With too little room the newest are what is wanted. */
 size_t fm_repl_data_keys(const struct fm_repl *r, struct fm_key *out, size_t max)
 {
-    const struct fm_data_key **sorted = malloc((r->key_count + 1) * sizeof *sorted);
-    if (sorted == NULL)
-        return 0;
-    for (size_t i = 0; i < r->key_count; i++)
-        sorted[i] = &r->keys[i];
-    qsort(sorted, r->key_count, sizeof *sorted, by_age);
-    /* With too little room the newest are what is wanted. */
     size_t count = r->key_count < max ? r->key_count : max;
-    for (size_t i = 0; i < count; i++)
-        out[i] = sorted[r->key_count - count + i]->key;
-    free(sorted);
+    const struct fm_data_key *key = NULL;
+    for (size_t at = count; at-- > 0;) {
+        key = newest(r, key);
+        out[at] = key->key;
+    }
     return count;
 }
 
