@@ -2,7 +2,6 @@
 #include "replication/session.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "replication/error.h"
 
@@ -41,11 +40,6 @@ int fm_hello_decode(struct fm_hello *out, struct fm_span message)
     return rc == FM_OK ? fm_walk_end(&w) : rc;
 }
 
-static int by_key_id(const void *a, const void *b)
-{
-    return fm_id_cmp((const struct fm_data_key_id *)a, (const struct fm_data_key_id *)b);
-}
-
 /* Two nodes with this alike and the same sets must show the same state. */
 static int fold_id(struct fm_repl *r, uint8_t out[FM_FOLD_ID_BYTES])
 {
@@ -54,8 +48,7 @@ static int fold_id(struct fm_repl *r, uint8_t out[FM_FOLD_ID_BYTES])
     if (ids == NULL)
         return FM_ENOMEM;
     for (size_t i = 0; i < r->key_count; i++)
-        ids[i] = r->keys[i].id;
-    qsort(ids, r->key_count, sizeof *ids, by_key_id);
+        ids[i] = r->keys[i].id; /* sorted */
     fm_be_put(format, FM_FORMAT, sizeof format);
     const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_FOLD_ID), fm_span(format, sizeof format),
                                     fm_span(ids, r->key_count * sizeof *ids)};

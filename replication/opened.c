@@ -28,8 +28,6 @@ struct fm_opened *fm_opened_new(void)
 
 static void entry_free(struct entry *e)
 {
-    if (e == NULL)
-        return;
     fm_buf_fini(&e->body);
     free(e->items);
     free(e);
@@ -47,9 +45,11 @@ void fm_opened_free(struct fm_opened *o)
     free(o);
 }
 
+/* Not the newest: one set is far smaller than the cache, so that is never in the way. */
 static void list_remove(struct fm_opened *o, struct entry *e)
 {
-    *(e->newer != NULL ? &e->newer->older : &o->newest) = e->older;
+    assert(e != o->newest);
+    e->newer->older = e->older;
     *(e->older != NULL ? &e->older->newer : &o->oldest) = e->newer;
     e->newer = e->older = NULL;
 }
@@ -104,12 +104,11 @@ static int open_entry(struct fm_repl *r, const struct fm_set *set, struct entry 
     fm_buf_init(&e->body, FM_BODY_BYTES_MAX);
     int rc = fm_set_open(&e->body, r->crypto, &r->self.mesh, set, key);
     if (rc != FM_OK) /* the key is held and does not open it: nonsense */
-        return rc == FM_EKEY || rc == FM_ELIMIT ? FM_EFORMAT : rc;
+        return fm_emit_fatal(rc) ? rc : FM_EFORMAT;
     struct fm_span items[FM_SET_CHANGES_MAX];
     assert(set->header.change_count <= FM_SET_CHANGES_MAX);
-    rc = fm_body_split(fm_buf_span(&e->body), items, set->header.change_count);
-    if (rc != FM_OK)
-        return fm_emit_fatal(rc) ? rc : FM_EFORMAT;
+    if (fm_body_split(fm_buf_span(&e->body), items, set->header.change_count) != FM_OK)
+        return FM_EFORMAT;
     e->items = malloc((set->header.change_count + 1) * sizeof *e->items);
     if (e->items == NULL)
         return FM_ENOMEM;
@@ -120,19 +119,17 @@ static int open_entry(struct fm_repl *r, const struct fm_set *set, struct entry 
 
 int fm_opened_take(struct fm_repl *r, uint64_t arrival, const struct fm_set *set, const struct fm_opened_set **out)
 {
-    struct entry *e = find(r->opened, arrival);
-    if (e == NULL) {
-        e = calloc(1, sizeof *e);
-        if (e == NULL)
-            return FM_ENOMEM;
-        e->arrival = arrival;
-        int rc = open_entry(r, set, e);
-        if (rc != FM_OK) {
-            entry_free(e);
-            return rc;
-        }
-        insert(r->opened, e);
+    assert(find(r->opened, arrival) == NULL);
+    struct entry *e = calloc(1, sizeof *e);
+    if (e == NULL)
+        return FM_ENOMEM;
+    e->arrival = arrival;
+    int rc = open_entry(r, set, e);
+    if (rc != FM_OK) {
+        entry_free(e);
+        return rc;
     }
+    insert(r->opened, e);
     *out = &e->set;
     return FM_OK;
 }
