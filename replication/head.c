@@ -7,12 +7,11 @@
 #include "replication/fold.h"
 #include "replication/uuid.h"
 
+/* What else it shows follows from the winner. */
 bool fm_head_same(const struct fm_head *a, const struct fm_head *b)
 {
-    return a->shown == b->shown && a->deleted == b->deleted && fm_id_eq(&a->winner, &b->winner) && a->number == b->number &&
-           a->versions == b->versions && a->open == b->open && a->has_entity == b->has_entity &&
-           fm_id_eq(&a->entity, &b->entity) && a->has_user == b->has_user && fm_id_eq(&a->user, &b->user) &&
-           fm_span_eq(a->offline_id, b->offline_id) && a->arrival == b->arrival && a->index == b->index;
+    return a->shown == b->shown && fm_id_eq(&a->winner, &b->winner) && a->versions == b->versions && a->open == b->open &&
+           a->arrival == b->arrival;
 }
 
 /* --- the digest --- */
@@ -29,20 +28,12 @@ static int digest_order(const void *x, const void *y)
 
 #define STATE_BYTES (2 * FM_VERSION_ID_BYTES + 8)
 
-static int digest_of(struct fm_repl *r, struct fm_arena *arena, const struct fm_record_ref *ref, struct fm_version *versions,
-                     size_t count, struct fm_digest *out)
+/* sorted: all of them, in any order; states: STATE_BYTES for each. */
+static void digest_of(struct fm_repl *r, const struct fm_record_ref *ref, struct fm_version **sorted, uint8_t *states,
+                      size_t count, struct fm_digest *out)
 {
-    uint8_t front[1 + FM_RECORD_ID_BYTES], one[STATE_BYTES], *states = one;
-    struct fm_version *first = versions, **sorted = &first;
-    if (count > 1) {
-        sorted = fm_arena_take(arena, count * sizeof *sorted);
-        states = fm_arena_take(arena, count * STATE_BYTES);
-        if (sorted == NULL || states == NULL)
-            return FM_ENOMEM;
-        for (size_t i = 0; i < count; i++)
-            sorted[i] = &versions[i];
-        qsort(sorted, count, sizeof *sorted, digest_order);
-    }
+    uint8_t front[1 + FM_RECORD_ID_BYTES];
+    qsort(sorted, count, sizeof *sorted, digest_order);
     for (size_t i = 0; i < count; i++) {
         const struct fm_version *v = sorted[i];
         uint8_t *at = states + i * STATE_BYTES;
@@ -64,7 +55,6 @@ static int digest_of(struct fm_repl *r, struct fm_arena *arena, const struct fm_
     struct fm_span parts[3] = {fm_span_str(FM_DOMAIN_DIGEST_RECORD), fm_span(front, sizeof front),
                                fm_span(states, count * STATE_BYTES)};
     r->crypto->hash(r->crypto->ctx, out->b, sizeof out->b, parts, 3);
-    return FM_OK;
 }
 
 /* --- what is found by: entity, user, offlineId --- */
@@ -79,7 +69,7 @@ static int document_of(struct fm_repl *r, const struct fm_version *v, struct fm_
 {
     struct fm_span actor;
     int rc = fm_repl_document(r, v, document, &actor);
-    return rc == FM_EKEY || rc == FM_ENOTFOUND || rc == FM_EFORMAT ? FM_ECORRUPT : rc; /* a counted version was read once */
+    return rc == FM_OK || fm_emit_fatal(rc) ? rc : FM_ECORRUPT; /* a counted version was read once */
 }
 
 static int id_order(const void *x, const void *y)
@@ -88,19 +78,13 @@ static int id_order(const void *x, const void *y)
     return fm_id_cmp(&(*a)->id, &(*b)->id);
 }
 
-/* The first version on the first-parent line that is no tombstone; NULL: none. A line has no circle, as ids are hashes;
- * the count bounds the walk even so. */
-static int alive_before(struct fm_arena *arena, struct fm_version *versions, size_t count, const struct fm_version *winner,
-                        const struct fm_version **out)
+/* The first version on the first-parent line that is no tombstone; NULL: none. The line of a version that counts has no
+ * circle (fold.c); sorted: all of them, in any order. */
+static const struct fm_version *alive_before(struct fm_version **sorted, size_t count, const struct fm_version *winner)
 {
-    struct fm_version **sorted = fm_arena_take(arena, count * sizeof *sorted);
-    if (sorted == NULL)
-        return FM_ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &versions[i];
-    qsort(sorted, count, sizeof *sorted, id_order);
     const struct fm_version *v = winner;
-    for (size_t steps = 0; v != NULL && v->tombstone && steps < count; steps++) {
+    qsort(sorted, count, sizeof *sorted, id_order);
+    while (v != NULL && v->tombstone) {
         struct fm_version key, *key_at = &key, **found = NULL;
         if (v->parent_count > 0) {
             key.id = v->parents[0];
@@ -108,11 +92,10 @@ static int alive_before(struct fm_arena *arena, struct fm_version *versions, siz
         }
         v = found != NULL ? *found : NULL;
     }
-    *out = v != NULL && !v->tombstone ? v : NULL;
-    return FM_OK;
+    return v;
 }
 
-static int found_by(struct fm_repl *r, struct fm_arena *arena, struct fm_version *versions, size_t count,
+static int found_by(struct fm_repl *r, struct fm_arena *arena, struct fm_version **sorted, size_t count,
                     const struct fm_version *winner, struct fm_head *out)
 {
     struct fm_span document, text;
@@ -128,9 +111,8 @@ static int found_by(struct fm_repl *r, struct fm_arena *arena, struct fm_version
     }
     out->has_user = out->kind == FM_KIND_ASSIGNMENT && id_field(document, "userId", &out->user);
     if (winner->tombstone) { /* its own document has no offlineId */
-        rc = alive_before(arena, versions, count, winner, &named);
-        if (rc == FM_OK && named != NULL)
-            rc = document_of(r, named, &document);
+        named = alive_before(sorted, count, winner);
+        rc = named != NULL ? document_of(r, named, &document) : FM_OK;
         if (rc != FM_OK)
             return rc;
     }
@@ -143,13 +125,15 @@ static int found_by(struct fm_repl *r, struct fm_arena *arena, struct fm_version
     return FM_OK;
 }
 
-/* Where to read the winner: a set that counts, if it stands in several. */
+/* Where to read the winner: a set by which it counts. */
 static const struct fm_holder *holder_of(const struct fm_version *v)
 {
-    for (uint32_t i = 0; i < v->holder_count; i++)
-        if (v->holders[i].live && v->holders[i].counted)
-            return &v->holders[i];
-    return &v->holders[0];
+    const struct fm_holder *h = v->holders;
+    while (!h->live || !h->counted) {
+        h++;
+        assert(h < v->holders + v->holder_count);
+    }
+    return h;
 }
 
 int fm_head_of(struct fm_repl *r, struct fm_arena *arena, const struct fm_record_ref *ref, struct fm_version *versions,
@@ -157,9 +141,14 @@ int fm_head_of(struct fm_repl *r, struct fm_arena *arena, const struct fm_record
                struct fm_head *out)
 {
     *out = (struct fm_head){.kind = ref->kind, .record = ref->record};
-    int rc = digest_of(r, arena, ref, versions, count, &out->digest);
-    if (rc != FM_OK || order_count == 0)
-        return rc;
+    struct fm_version **sorted = fm_arena_take(arena, count * (sizeof *sorted + STATE_BYTES));
+    if (sorted == NULL)
+        return FM_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &versions[i];
+    digest_of(r, ref, sorted, (uint8_t *)(sorted + count), count, &out->digest);
+    if (order_count == 0)
+        return FM_OK;
     const struct fm_version *winner = order[0];
     const struct fm_holder *holder = holder_of(winner);
     assert(winner->place == FM_PLACE_WINNER);
@@ -173,7 +162,7 @@ int fm_head_of(struct fm_repl *r, struct fm_arena *arena, const struct fm_record
     out->arrival = holder->arrival;
     out->index = holder->index;
     if (before == NULL || !before->shown || !fm_id_eq(&before->winner, &winner->id))
-        return found_by(r, arena, versions, count, winner, out);
+        return found_by(r, arena, sorted, count, winner, out);
     /* The same winner says the same: no need to open it again. */
     out->has_entity = before->has_entity;
     out->entity = before->entity;
