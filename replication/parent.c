@@ -46,11 +46,11 @@ static int through_here(struct fm_repl *r, const struct fm_version *v, bool *yes
             break;
         }
         int rc = r->port->set_next(r->port->ctx, v->holders[i].arrival, &set);
-        if (rc == FM_ENOTFOUND)
-            continue;
+        if (rc == FM_ENOTFOUND || (rc == FM_OK && set.arrival != v->holders[i].arrival))
+            return FM_ECORRUPT; /* a version whose set is not held */
         if (rc != FM_OK)
             return rc;
-        *yes = set.arrival == v->holders[i].arrival && fm_id_eq(&set.stream.author, &r->self.author);
+        *yes = fm_id_eq(&set.stream.author, &r->self.author);
     }
     return FM_OK;
 }

@@ -1,6 +1,13 @@
 /* A coordinator's decisions: reconciliation and undo (rule 57, DESIGN.md section 4 "Decisions"). */
-#include "replication/fold.h"
 #include "replication/submit.h"
+
+#include <assert.h>
+
+#include "replication/fold.h"
+
+/* No record shows a version above it, so that there is always a number for one more. */
+#define TOP_MAX (FM_RECORD_VERSIONS_MAX * FM_VERSION_STEP_MAX)
+_Static_assert(TOP_MAX < FM_VERSION_MAX, "a decision needs a number of its own");
 
 struct decision {
     struct fm_repl *r;
@@ -177,13 +184,12 @@ static int reconcile(struct decision *d)
     if (loser->place == FM_PLACE_SETTLED)
         return settled_before(d);
     if (loser->place == FM_PLACE_REPLACED) { /* rule 57: acts on its head */
-        loser = loser->has_by ? fm_stored_find(&d->stored, &loser->by) : NULL;
+        loser = fm_stored_find(&d->stored, &loser->by);
         if (loser == NULL)
             return FM_ECORRUPT;
     }
     uint32_t top = winner->number > loser->number ? winner->number : loser->number;
-    if (top == FM_VERSION_MAX)
-        return fm_submit_refuse(&d->result, "version", "the record's version number is at its end");
+    assert(top <= TOP_MAX);
     struct fm_change change = {.version = top + 1, .parent_count = 2, .parents = {winner->id, loser->id}};
     int rc = decide(d, loser, top + 1, &change.document, &deletes);
     if (rc == FM_ELIMIT)
@@ -198,17 +204,15 @@ static int reconcile(struct decision *d)
 static int take_back(struct decision *d)
 {
     struct fm_repl *r = d->r;
-    const struct fm_version *decision = NULL, *before = NULL;
     struct fm_span document, actor;
     struct fm_draft draft;
-    if (d->entry->place == FM_PLACE_SETTLED && d->entry->has_by)
-        decision = fm_stored_find(&d->stored, &d->entry->by);
-    if (decision != NULL && decision->parent_count > 0)
-        before = fm_stored_find(&d->stored, &decision->parents[0]);
-    if (before == NULL)
+    if (d->entry->place != FM_PLACE_SETTLED || !d->entry->has_by) /* without: it says the same as the winner */
         return fm_submit_refuse(&d->result, "not-settled", "no decision settled this conflict");
-    if (decision->number == FM_VERSION_MAX)
-        return fm_submit_refuse(&d->result, "version", "the record's version number is at its end");
+    const struct fm_version *decision = fm_stored_find(&d->stored, &d->entry->by);
+    const struct fm_version *before = decision != NULL ? fm_stored_find(&d->stored, &decision->parents[0]) : NULL;
+    if (before == NULL)
+        return FM_ECORRUPT;
+    assert(decision->number <= TOP_MAX);
     int rc = fm_stored_document(r, before, &document, &actor);
     if (rc == FM_OK && before->tombstone) {
         rc = fm_delete_compose(r, &d->stored.record, document, fm_span_str(d->now), &document);
