@@ -2,6 +2,8 @@
  * chain at 1, 2, 4, 8 … steps back, each branch of it. The other side answers with its own. */
 #include "replication/session.h"
 
+#include <assert.h>
+
 #include "replication/error.h"
 
 #define LADDER_ITEMS 5u
@@ -39,7 +41,7 @@ static int stem_pack(struct fm_repl *r, const struct fm_stream_row *row, struct 
         struct fm_set_meta set;
         size_t got = 0;
         at = top > back ? top - back : 1;
-        back = back > UINT64_MAX / 2 ? UINT64_MAX : back * 2;
+        back *= 2;
         int rc = r->port->stream_sets(r->port->ctx, &row->stream, at, &set, 1, &got);
         if (rc != FM_OK)
             return rc;
@@ -91,8 +93,7 @@ int fm_ladder_send(struct fm_repl *r, struct fm_session *s)
         if (!reach->ladder_due || reach->ladder_sent)
             continue;
         const struct fm_stream_row *row = fm_vector_find(r->vector, &r->sessions->streams[slot]);
-        if (row == NULL)
-            continue;
+        assert(row != NULL); /* nothing is due for a stream that is not held */
         int rc = one_send(r, s, row);
         if (rc != FM_OK)
             return rc;
@@ -121,8 +122,10 @@ static int take_common(struct fm_repl *r, struct fm_session *s, const struct fm_
     }
     reach->equal = false;
     fm_reach_raise(row, reach, common);
-    if (reach->ladder_sent && !reach->ladder_in && s->ladders_open > 0)
+    if (reach->ladder_sent && !reach->ladder_in) {
+        assert(s->ladders_open > 0);
         s->ladders_open--;
+    }
     reach->ladder_in = true;
     reach->ladder_due = s->ladders_due = true; /* answered once, unless ours is out already */
     return FM_OK;

@@ -73,17 +73,14 @@ static int pump(struct fm_repl *r, struct fm_session *s)
     }
     if (rc != FM_OK || s->phase == FM_PEER_HELLO)
         return rc;
-    /* Deciding on END may open another round of HAVE. */
-    for (int pass = 0; rc == FM_OK && pass < 2; pass++) {
-        if (s->have_due)
-            rc = fm_have_send(r, s);
-        if (rc == FM_OK)
-            rc = settle(r, s);
-        if (rc == FM_OK && s->settled)
-            rc = push(r, s);
-        if (!s->have_due)
-            break;
-    }
+    if (s->have_due)
+        rc = fm_have_send(r, s);
+    if (rc == FM_OK)
+        rc = settle(r, s);
+    if (rc == FM_OK && s->settled)
+        rc = push(r, s);
+    if (rc == FM_OK && s->have_due) /* deciding on END opened another round */
+        rc = fm_have_send(r, s);
     return rc;
 }
 

@@ -242,15 +242,14 @@ int fm_reach_settle(struct fm_repl *r, struct fm_session *s, uint64_t *changes, 
         struct fm_set_meta first;
         size_t count;
         int rc = r->port->stream_sets(r->port->ctx, &row->stream, reach->common + 1, &first, 1, &count);
-        if (rc != FM_OK && rc != FM_ENOTFOUND)
+        if (rc != FM_OK)
             return rc;
-        if (rc == FM_ENOTFOUND || count == 0)
-            continue;
+        if (count == 0)
+            continue; /* damaged; the other streams go on */
         for (uint32_t t = 0; t < row->tip_count; t++) {
-            if (row->tips[t].sequence > reach->common) {
-                *sets += row->tips[t].sequence - reach->common;
-                *changes += row->tips[t].changes - first.changes_before;
-            }
+            assert(row->tips[t].sequence > reach->common); /* no tip stands below a fork */
+            *sets += row->tips[t].sequence - reach->common;
+            *changes += row->tips[t].changes - first.changes_before;
         }
         rc = queue_add(s, slot, &first, false);
         if (rc != FM_OK)
@@ -259,13 +258,15 @@ int fm_reach_settle(struct fm_repl *r, struct fm_session *s, uint64_t *changes, 
     return FM_OK;
 }
 
+/* Of a stream that is queued. */
 static struct fm_cursor *cursor_of(struct fm_session *s, uint32_t slot)
 {
-    for (size_t i = 0; i < s->queue_count; i++) {
-        if (s->queue[i].slot == slot && !s->queue[i].single)
-            return &s->queue[i];
+    struct fm_cursor *c = s->queue;
+    while (c->slot != slot || c->single) {
+        c++;
+        assert(c < s->queue + s->queue_count);
     }
-    return NULL;
+    return c;
 }
 
 int fm_reach_note(struct fm_repl *r, struct fm_session *s, uint32_t slot, const struct fm_set_meta *set)
@@ -273,11 +274,12 @@ int fm_reach_note(struct fm_repl *r, struct fm_session *s, uint32_t slot, const 
     const struct fm_stream_row *row = fm_vector_find(r->vector, &set->stream);
     struct fm_reach *reach = &s->reach[slot];
     assert(row != NULL);
-    if (row->fork_sequence == 0 || set->sequence < row->fork_sequence) {
+    if (row->fork_sequence == 0) {
         if (reach->queued || set->sequence <= reach->common)
             return FM_OK;
         return queue_add(s, slot, set, false);
     }
+    assert(set->sequence >= row->fork_sequence); /* what it follows was held, so if anything it lowered the fork */
     struct fm_cursor *cursor = reach->queued ? cursor_of(s, slot) : NULL;
     if (cursor != NULL && cursor->sequence < set->sequence)
         return FM_OK; /* it comes by there */
