@@ -30,15 +30,10 @@ static int decode_acts(struct fm_repl *r, const struct fm_span *items, uint32_t 
             free_acts(acts, n);
             return FM_ENOMEM;
         }
-        int rc = fm_act_decode(act, r->crypto, &r->self.mesh, items[i]);
-        if (rc == FM_OK)
+        if (fm_act_decode(act, r->crypto, &r->self.mesh, items[i]) == FM_OK)
             acts[n++] = act;
         else
             free(act);
-        if (rc == FM_ENOMEM) {
-            free_acts(acts, n);
-            return rc;
-        }
     }
     *out = acts;
     *out_count = n;
@@ -109,9 +104,6 @@ static int take_effect(struct fm_repl *r, const struct fm_set_meta *meta, const 
 static int add_holder(struct fm_repl *r, const struct fm_version *held, const struct fm_holder *holder)
 {
     struct fm_version v = *held;
-    for (uint32_t i = 0; i < held->holder_count; i++)
-        if (held->holders[i].arrival == holder->arrival)
-            return FM_OK;
     uint32_t at = v.holder_count;
     if (at == FM_HOLDERS_MAX) { /* a lane has no more branches, so all the live ones (lane 1) have room */
         for (at = 0; at < FM_HOLDERS_MAX && v.holders[at].live; at++)
@@ -198,10 +190,7 @@ static int envelope(struct fm_repl *r, const struct fm_set *set, struct fm_set_m
     meta->role = by_root ? FM_ROLE_ROOT : grant->role;
     if (grant != NULL && (h->epoch < grant->epoch_first || h->epoch > grant->epoch_last))
         meta->why = FM_WHY_EPOCH;
-    if (h->has_prev != (h->sequence > 1)) {
-        *refused = FM_EFORMAT;
-        return FM_OK;
-    }
+    assert(h->has_prev == (h->sequence > 1)); /* else it was not decoded */
     if (h->has_prev) {
         struct fm_set_meta prev;
         int rc = r->port->set_get(r->port->ctx, &h->stream, h->sequence - 1, &h->prev, &prev);
@@ -288,7 +277,7 @@ int fm_intake(struct fm_repl *r, struct fm_span bytes, int *refused, struct fm_s
     struct fm_set_id id;
     *refused = look(r, bytes, &set, &id);
     if (*refused != FM_OK)
-        return fm_emit_fatal(*refused) ? *refused : FM_OK;
+        return FM_OK;
     const struct fm_set_header *h = &set.header;
     int rc = r->port->set_get(r->port->ctx, &h->stream, h->sequence, &id, meta);
     if (rc != FM_ENOTFOUND) {

@@ -17,7 +17,8 @@ int fm_judge_on_chain(void *ctx, const struct fm_set_meta *set, const struct fm_
     if (set->sequence >= cut->sequence)
         return 0;
     const struct fm_stream_row *row = fm_vector_find(r->vector, &set->stream);
-    if (row == NULL || row->fork_sequence == 0 || set->sequence < row->fork_sequence)
+    assert(row != NULL); /* it holds the set the cut names */
+    if (row->fork_sequence == 0 || set->sequence < row->fork_sequence)
         return 1;
     return fm_chain_has(r, &at, row->fork_sequence, set);
 }
@@ -38,14 +39,12 @@ static int apply_version(struct fm_repl *r, const struct fm_set_meta *meta, cons
     if (rc != FM_OK)
         return rc;
     v = before;
-    bool counted = meta->verdict == FM_COUNTED, changed = false;
-    for (uint32_t i = 0; i < v.holder_count; i++)
-        if (v.holders[i].arrival == meta->arrival && v.holders[i].counted != counted) {
-            v.holders[i].counted = counted;
-            changed = true;
-        }
-    if (!changed)
-        return FM_OK;
+    uint32_t i = 0;
+    while (i < v.holder_count && v.holders[i].arrival != meta->arrival)
+        i++;
+    if (i == v.holder_count)
+        return FM_OK; /* it gave its place to one that may make the version count */
+    v.holders[i].counted = meta->verdict == FM_COUNTED;
     struct fm_row row = {.kind = FM_ROW_VERSION, .version = &v, .before = &before};
     rc = fm_emit_row(r, &row);
     return rc != FM_OK ? rc : fm_touch_add(r, v.kind, &v.record);
@@ -61,7 +60,7 @@ int fm_judge_apply(struct fm_repl *r, const struct fm_set_meta *held, uint8_t ve
     int rc = fm_emit_row(r, &row);
     if (rc == FM_OK)
         rc = fm_opened_get(r, meta.arrival, &opened);
-    if (rc == FM_EKEY || rc == FM_EFORMAT || rc == FM_ENOTFOUND)
+    if (rc != FM_OK && !fm_emit_fatal(rc))
         rc = FM_ECORRUPT; /* it was opened when it was taken in */
     for (uint32_t i = 0; rc == FM_OK && i < opened->count; i++)
         rc = apply_version(r, &meta, &opened->header, i, opened->items[i]);

@@ -9,8 +9,7 @@
 static int take(void *data, const char *bytes, size_t len)
 {
     struct fm_pack *p = data;
-    if (p->error == FM_OK)
-        p->error = fm_buf_add(p->buf, bytes, len);
+    p->error = fm_buf_add(p->buf, bytes, len);
     return p->error == FM_OK ? 0 : -1;
 }
 
@@ -59,18 +58,13 @@ void fm_pack_double(struct fm_pack *p, double value)
     int64_t integer;
 
     memcpy(&bits, &value, sizeof bits);
-    switch (fm_float64_form_of(bits, &integer)) {
-    case FM_FLOAT64_AS_INTEGER:
+    enum fm_float64_form form = fm_float64_form_of(bits, &integer);
+    if (form == FM_FLOAT64_AS_INTEGER)
         fm_pack_int(p, integer);
-        break;
-    case FM_FLOAT64_AS_FLOAT:
+    else if (form == FM_FLOAT64_AS_FLOAT)
         PACK(p, msgpack_pack_double(pk, value));
-        break;
-    case FM_FLOAT64_NONE: /* no document can say it; a number of that kind comes from outside, so no assert */
-        if (p->error == FM_OK)
-            p->error = FM_ELIMIT;
-        break;
-    }
+    else if (p->error == FM_OK)
+        p->error = FM_ELIMIT; /* no document can say it; a number of that kind comes from outside, so no assert */
 }
 
 void fm_pack_bool(struct fm_pack *p, bool value)
