@@ -43,8 +43,8 @@ int stranger_step(struct stranger *s, struct fm_event event)
 
 void stranger_up(struct stranger *s, const struct fm_lab_node *as, bool node_is_initiator)
 {
-    int rc = stranger_step(s, (struct fm_event){.kind = FM_EVENT_PEER_UP, .transport = as->self.transport,
-                                                .initiator = node_is_initiator});
+    int rc = stranger_step(
+        s, (struct fm_event){.kind = FM_EVENT_PEER_UP, .transport = as->self.transport, .initiator = node_is_initiator});
     assert(rc == FM_OK && s->dropped == NULL);
 }
 
@@ -180,14 +180,25 @@ int stranger_has_all(struct stranger *s, size_t but)
     return rc;
 }
 
-void stranger_in_step(struct stranger *s, const struct fm_lab_node *as)
+static int greet(struct stranger *s, const struct fm_lab_node *as, bool differs)
 {
     struct fm_hello hello;
     stranger_up(s, as, true);
     int rc = fm_hello_decode(&hello, stranger_last(s, FM_MSG_HELLO));
     assert(rc == FM_OK);
     hello.grant = (struct fm_grant_id){{0}}; /* it is known by its key */
-    rc = stranger_says_hello(s, &hello);
+    hello.vector[0] ^= differs;
+    return stranger_says_hello(s, &hello);
+}
+
+int stranger_differs(struct stranger *s, const struct fm_lab_node *as)
+{
+    return greet(s, as, true);
+}
+
+void stranger_in_step(struct stranger *s, const struct fm_lab_node *as)
+{
+    int rc = greet(s, as, false);
     assert(rc == FM_OK && stranger_session(s)->phase == FM_PEER_IN_STEP);
     stranger_forget(s);
 }

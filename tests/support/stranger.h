@@ -11,8 +11,8 @@
 struct stranger {
     struct fm_lab_node *node;
     struct fm_sink below;
-    int64_t sends_left;               /* after so many messages the sink fails with FM_ESTORE; below 0: never */
-    const char *dropped, *refused;    /* the last reasons; NULL: none */
+    int64_t sends_left;            /* after so many messages the sink fails with FM_ESTORE; below 0: never */
+    const char *dropped, *refused; /* the last reasons; NULL: none */
     struct fm_buf heard[STRANGER_HEARD_MAX];
     size_t count;
 };
@@ -35,10 +35,12 @@ int stranger_says_data(struct stranger *s, uint64_t number, struct fm_span set);
 int stranger_has_all(struct stranger *s, size_t but);
 /* Both say HELLO, and their digests are equal: in step. What was heard is forgotten. */
 void stranger_in_step(struct stranger *s, const struct fm_lab_node *as);
+/* Both say HELLO, and it is told to hold other sets: the node says HAVE, or the step's error. */
+int stranger_differs(struct stranger *s, const struct fm_lab_node *as);
 
 void stranger_forget(struct stranger *s);
-size_t stranger_heard(const struct stranger *s, enum fm_message_kind kind); /* how many of this kind */
+size_t stranger_heard(const struct stranger *s, enum fm_message_kind kind);        /* how many of this kind */
 struct fm_span stranger_last(const struct stranger *s, enum fm_message_kind kind); /* the last of it; empty: none */
-size_t stranger_sets(const struct stranger *s); /* sets in all DATA that was heard */
+size_t stranger_sets(const struct stranger *s);                                    /* sets in all DATA that was heard */
 
 #endif
