@@ -167,14 +167,15 @@ int fm_ladder_receive(struct fm_repl *r, struct fm_session *s, struct fm_span me
     for (uint32_t i = 0; i < count; i++) {
         struct fm_set_meta set;
         rc = r->port->set_get(r->port->ctx, &stream, steps[i].sequence, &steps[i].id, &set);
-        if (rc != FM_OK && rc != FM_ENOTFOUND)
+        if (rc == FM_ENOTFOUND)
+            continue;
+        if (rc != FM_OK)
             return rc;
-        if (rc == FM_OK && steps[i].sequence > common)
-            common = steps[i].sequence;
+        common = steps[i].sequence > common ? steps[i].sequence : common;
         const struct fm_stream_row *row = fm_vector_find(r->vector, &stream);
-        if (rc == FM_OK && row != NULL && row->fork_sequence != 0)
-            rc = fm_reach_skip_chain(r, s, row, &set);
-        if (rc != FM_OK && rc != FM_ENOTFOUND)
+        assert(row != NULL);
+        rc = row->fork_sequence != 0 ? fm_reach_skip_chain(r, s, row, &set) : FM_OK;
+        if (rc != FM_OK)
             return rc;
     }
     return take_common(r, s, &stream, common);

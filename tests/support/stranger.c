@@ -1,7 +1,10 @@
 #include "tests/support/stranger.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "tests/support/faults.h"
 
 #define CONN 5000u
 
@@ -24,7 +27,8 @@ static int act(void *ctx, const struct fm_action *action)
 
 void stranger_open(struct stranger *s, struct fm_lab_node *node)
 {
-    *s = (struct stranger){.node = node, .below = node->sink, .sends_left = -1};
+    *s = (struct stranger){.node = node, .below = node->sink, .sends_left = -1, .start = fm_memory_clone(node->saved)};
+    assert(s->start != NULL);
     node->sink = (struct fm_sink){.ctx = s, .act = act};
 }
 
@@ -32,13 +36,84 @@ void stranger_close(struct stranger *s)
 {
     stranger_forget(s);
     s->node->sink = s->below;
+    for (size_t i = 0; i < s->played; i++)
+        free((void *)(uintptr_t)s->script[i].bytes.data);
+    fm_memory_free(s->start);
+}
+
+static void write_down(struct stranger *s, const struct fm_event *event)
+{
+    if (s->played == STRANGER_SCRIPT_MAX)
+        return;
+    struct fm_event *e = &s->script[s->played++];
+    uint8_t *copy = malloc(event->bytes.len + 1);
+    assert(copy != NULL);
+    *e = *event;
+    if (event->bytes.len > 0)
+        memcpy(copy, event->bytes.data, event->bytes.len);
+    e->bytes.data = copy;
+    e->now_ms = s->node->now_ms;
+    e->steady_ms = s->node->events * 10;
 }
 
 int stranger_step(struct stranger *s, struct fm_event event)
 {
     event.conn = CONN;
+    write_down(s, &event);
     int rc = fm_lab_step(s->node, event);
     return rc != FM_OK ? rc : fm_lab_end(s->node);
+}
+
+static int rows_only(void *ctx, const struct fm_action *action)
+{
+    return action->kind == FM_DO_ROW ? fm_memory_apply(ctx, &action->row) : FM_OK;
+}
+
+static int turn(struct fm_fault *f, struct fm_repl *core, struct fm_event event, uint8_t number)
+{
+    event.seed[0] = number;
+    int rc = fm_fault_step(f, core, &event);
+    event.kind = FM_EVENT_TURN_END;
+    event.seed[1] = 1;
+    return rc == FM_OK ? fm_fault_step(f, core, &event) : rc;
+}
+
+static int play_again(const struct stranger *s, int64_t left, struct fm_fault *f, struct fm_digest digests[2])
+{
+    struct fm_memory *store = fm_memory_clone(s->start);
+    assert(store != NULL);
+    fm_fault_init(f, fm_memory_port(store), &s->node->device.crypto, (struct fm_sink){.ctx = store, .act = rows_only});
+    struct fm_repl *core = fm_repl_new(&s->node->self, &f->crypto, &f->port);
+    assert(core != NULL);
+    int rc = turn(f, core, (struct fm_event){.kind = FM_EVENT_START, .now_ms = s->node->now_ms}, 0);
+    for (size_t i = 0; rc == FM_OK && i < s->played; i++) {
+        f->left = i + 1 == s->played ? left : -1;
+        rc = turn(f, core, s->script[i], (uint8_t)(i + 1));
+        assert(rc == FM_OK || i + 1 == s->played);
+    }
+    f->left = -1;
+    if (rc == FM_OK)
+        rc = fm_repl_digest(core, &digests[0], &digests[1]);
+    fm_repl_free(core);
+    fm_memory_free(store);
+    return rc;
+}
+
+size_t stranger_fails_anywhere(const struct stranger *s)
+{
+    struct fm_fault f;
+    struct fm_digest wanted[2], got[2];
+    int rc = play_again(s, -1, &f, wanted);
+    assert(rc == FM_OK && s->played > 0 && s->played < STRANGER_SCRIPT_MAX);
+    for (size_t n = 0;; n++) {
+        rc = play_again(s, (int64_t)n, &f, got);
+        if (!f.hit)
+            return n;
+        if (rc != (fm_fault_memory ? FM_ENOMEM : FM_ESTORE) && (!fm_fault_memory || rc != FM_OK))
+            (void)fprintf(stderr, "call %zu (%s) failed, but the step gave %d\n", n, f.where, rc);
+        assert(rc == (fm_fault_memory ? FM_ENOMEM : FM_ESTORE) || (fm_fault_memory && rc == FM_OK));
+        assert(rc != FM_OK || memcmp(wanted, got, sizeof wanted) == 0);
+    }
 }
 
 void stranger_up(struct stranger *s, const struct fm_lab_node *as, bool node_is_initiator)

@@ -7,6 +7,7 @@
 #include "tests/support/lab.h"
 
 #define STRANGER_HEARD_MAX 512u
+#define STRANGER_SCRIPT_MAX 32u
 
 struct stranger {
     struct fm_lab_node *node;
@@ -15,9 +16,15 @@ struct stranger {
     const char *dropped, *refused; /* the last reasons; NULL: none */
     struct fm_buf heard[STRANGER_HEARD_MAX];
     size_t count;
+    struct fm_memory *start;                     /* the node's store before the first event */
+    struct fm_event script[STRANGER_SCRIPT_MAX]; /* what was played; past its end nothing is kept */
+    size_t played;
 };
 void stranger_open(struct stranger *s, struct fm_lab_node *node); /* *s must not move before stranger_close */
 void stranger_close(struct stranger *s);
+/* Plays all of it again on copies of that store, the last event and the end of its turn with each call failing once
+ * (faults.h): the error is passed up as it is, or (memory only) the turn ends as it would have. Returns how many failed. */
+size_t stranger_fails_anywhere(const struct stranger *s);
 /* An event on the connection and the end of its turn. */
 int stranger_step(struct stranger *s, struct fm_event event);
 void stranger_up(struct stranger *s, const struct fm_lab_node *as, bool node_is_initiator);
