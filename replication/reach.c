@@ -307,8 +307,8 @@ static int follow(struct fm_repl *r, const struct fm_session *s, const struct fm
     size_t count;
     assert(row != NULL);
     if (row->fork_sequence == 0 || c->sequence < row->fork_sequence) {
-        uint64_t from = c->sequence > common ? c->sequence + 1 : common + 1;
-        int rc = r->port->stream_sets(r->port->ctx, stream, from, out, 1, &count);
+        assert(c->sequence <= common); /* it was sent, or came from there */
+        int rc = r->port->stream_sets(r->port->ctx, stream, common + 1, out, 1, &count);
         return rc != FM_OK ? rc : count == 0 ? FM_ENOTFOUND : FM_OK;
     }
     struct fm_set_meta near[FM_STREAM_TIPS_MAX + 1];
