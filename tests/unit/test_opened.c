@@ -1,5 +1,6 @@
 /* The cache of opened sets is bounded by FM_OPENED_BYTES_MAX: what leaves it is opened again when it is asked for. */
-#include "tests/support/lab_three.h"
+#include "tests/support/branch.h"
+#include "tests/support/lost.h"
 #include "tests/support/text_doc.h"
 
 #define CHANGES 16u  /* of nearly FM_CHANGE_BYTES_MAX each */
@@ -25,10 +26,10 @@ static struct fm_span large_document(struct fm_lab_node *n, unsigned number)
     return document;
 }
 
-static void take_large_set(struct three *t, unsigned number)
+/* Free it. */
+static void large_set(struct three *t, unsigned number, struct fm_lab_set *set)
 {
     struct fm_span items[CHANGES];
-    struct fm_lab_set set;
     struct fm_set_header header = {.stream = {.incarnation = 1000 + number, .lane = 1}, .has_grant = true,
                                    .grant = grant_of(&t->a)};
     for (unsigned i = 0; i < CHANGES; i++) {
@@ -41,9 +42,7 @@ static void take_large_set(struct three *t, unsigned number)
         items[i] = fm_span(fm_arena_copy(&t->a.arena, fm_buf_span(&item)), item.len);
         fm_buf_fini(&item);
     }
-    fm_lab_set(&set, &t->a.device, header, items, CHANGES, NULL);
-    take(&t->b, &set, 0);
-    fm_lab_set_free(&set);
+    fm_lab_set(set, &t->a.device, header, items, CHANGES, NULL);
     fm_arena_reset(&t->a.arena);
 }
 
@@ -70,13 +69,85 @@ static void test_what_leaves_the_cache_is_opened_again(void **state)
 {
     struct three *t = *state;
     t->a.device.crypto.compress = fm_fake_compress;
-    for (unsigned number = 0; number < SETS; number++)
-        take_large_set(t, number);
+    for (unsigned number = 0; number < SETS; number++) {
+        struct fm_lab_set set;
+        large_set(t, number, &set);
+        take(&t->b, &set, 0);
+        fm_lab_set_free(&set);
+    }
     assert_true((size_t)SETS * CHANGES * 60000 > FM_OPENED_BYTES_MAX);
     for (unsigned number = 0; number < SETS; number += 9) /* the first ones left it long ago */
         assert_document(t, number, number % CHANGES);
     assert_document(t, SETS - 1, 0);
     assert_document(t, 0, CHANGES - 1);
+}
+
+/* The cache asked alone: this set under any arrival. */
+static void open_as(struct three *t, uint64_t arrival, const struct fm_lab_set *set)
+{
+    struct fm_set decoded;
+    const struct fm_opened_set *opened;
+    assert_int_equal(fm_set_decode(&decoded, fm_buf_span(&set->bytes)), FM_OK);
+    assert_int_equal(fm_opened_take(t->b.core, arrival, &decoded, &opened), FM_OK);
+}
+
+/* The store answers with an error, so what is there comes from the cache. */
+static bool cached(struct three *t, uint64_t arrival, uint32_t count)
+{
+    const struct fm_opened_set *opened;
+    lost.bytes = arrival;
+    lost.answer = FM_ESTORE;
+    int rc = fm_opened_get(t->b.core, arrival, &opened);
+    assert_true(rc == FM_ESTORE || (rc == FM_OK && opened->count == count));
+    return rc == FM_OK;
+}
+
+static void test_all_in_one_place_of_the_table_are_told_apart(void **state)
+{
+    enum { APART = 4096, FIRST = 5 };
+    struct three *t = *state;
+    struct fm_lab_set small, large;
+    struct branch b = branch_of(t, 90, 1);
+    branch_next(t, &b, &small);
+    t->a.device.crypto.compress = fm_fake_compress;
+    large_set(t, 0, &large);
+    lost_open(&t->b);
+    open_as(t, FIRST, &small);
+    open_as(t, FIRST + APART, &large);
+    assert_true(cached(t, FIRST, 1) && cached(t, FIRST + APART, CHANGES));
+    assert_false(cached(t, FIRST + 2 * APART, 0));
+    for (unsigned i = 2; i < SETS; i++)
+        open_as(t, FIRST + i * APART, i % 2 == 0 ? &small : &large);
+    for (unsigned i = SETS; i < 2 * SETS; i++)
+        open_as(t, FIRST + i * APART, &large);
+    unsigned first = 0;
+    while (!cached(t, FIRST + first * APART, first < SETS && first % 2 == 0 ? 1 : CHANGES))
+        first++;
+    assert_in_range(first, SETS, 2 * SETS - 50); /* about a MiB each */
+    for (unsigned i = 0; i < 2 * SETS; i++)
+        assert_int_equal(cached(t, FIRST + i * APART, CHANGES), i >= first);
+    fm_lab_set_free(&small);
+    fm_lab_set_free(&large);
+    assert_int_equal(fm_lab_restart(&t->b), FM_OK);
+}
+
+static void test_a_set_that_is_damaged_or_void_has_no_document(void **state)
+{
+    struct three *t = *state;
+    struct fm_set_header header = {.stream = {.incarnation = 99, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)};
+    struct fm_lab_set set;
+    struct fm_span document, actor;
+    fm_lab_set_of(&set, &t->a.device, header, fm_span("nonsense", 8), NULL);
+    take(&t->b, &set, 0);
+    struct fm_version v = {.holder_count = 1, .holders = {{.arrival = set_of(&t->b, &set).arrival}}};
+    assert_int_equal(fm_repl_document(t->b.core, &v, &document, &actor), FM_ENOTFOUND);
+    lost_open(&t->b);
+    lost.bytes = v.holders[0].arrival;
+    assert_int_equal(fm_repl_document(t->b.core, &v, &document, &actor), FM_ECORRUPT);
+    lost.answer = FM_EIO;
+    assert_int_equal(fm_repl_document(t->b.core, &v, &document, &actor), FM_EIO);
+    fm_lab_set_free(&set);
+    assert_int_equal(fm_lab_restart(&t->b), FM_OK);
 }
 
 static void test_a_version_that_no_set_holds_has_no_document(void **state)
@@ -96,6 +167,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_what_leaves_the_cache_is_opened_again),
+        CASE(test_all_in_one_place_of_the_table_are_told_apart),
+        CASE(test_a_set_that_is_damaged_or_void_has_no_document),
         CASE(test_a_version_that_no_set_holds_has_no_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
