@@ -41,7 +41,8 @@ struct fm_opened_set {
 };
 struct fm_opened *fm_opened_new(void);
 void fm_opened_free(struct fm_opened *o);
-/* A held set, opened; borrowed until the next fm_opened_* call with another arrival. FM_EKEY, FM_EFORMAT, FM_ENOTFOUND. */
+/* A held set, opened; borrowed until the next fm_opened_* call with another arrival. FM_EKEY, FM_EFORMAT; FM_ECORRUPT: the
+ * log lacks it. */
 int fm_opened_get(struct fm_repl *r, uint64_t arrival, const struct fm_opened_set **out);
 /* The same for a set whose bytes are at hand, and which was not opened before. */
 int fm_opened_take(struct fm_repl *r, uint64_t arrival, const struct fm_set *set, const struct fm_opened_set **out);

@@ -306,7 +306,7 @@ int fm_intake_log(struct fm_repl *r, uint64_t arrival)
     int refused = FM_OK;
     fm_buf_init(&bytes, 0);
     int rc = r->port->set_bytes(r->port->ctx, arrival, &bytes);
-    if (rc == FM_OK && look(r, fm_buf_span(&bytes), &set, &id) != FM_OK)
+    if (rc == FM_ENOTFOUND || (rc == FM_OK && look(r, fm_buf_span(&bytes), &set, &id) != FM_OK))
         rc = FM_ECORRUPT;
     if (rc == FM_OK) {
         meta_of(&meta, &set, &id);
@@ -327,7 +327,7 @@ int fm_intake_again(struct fm_repl *r, const struct fm_set_meta *held)
     struct fm_set set;
     fm_buf_init(&bytes, 0);
     int rc = r->port->set_bytes(r->port->ctx, meta.arrival, &bytes);
-    if (rc == FM_OK && fm_set_decode(&set, fm_buf_span(&bytes)) != FM_OK)
+    if (rc == FM_ENOTFOUND || (rc == FM_OK && fm_set_decode(&set, fm_buf_span(&bytes)) != FM_OK))
         rc = FM_ECORRUPT;
     if (rc == FM_OK)
         rc = judge_content(r, &set, &meta, &opened);

@@ -145,8 +145,8 @@ int fm_opened_get(struct fm_repl *r, uint64_t arrival, const struct fm_opened_se
     struct fm_set set;
     fm_buf_init(&bytes, 0);
     int rc = r->port->set_bytes(r->port->ctx, arrival, &bytes);
-    if (rc == FM_OK && fm_set_decode(&set, fm_buf_span(&bytes)) != FM_OK)
-        rc = FM_ECORRUPT; /* it was decoded before it was stored */
+    if (rc == FM_ENOTFOUND || (rc == FM_OK && fm_set_decode(&set, fm_buf_span(&bytes)) != FM_OK))
+        rc = FM_ECORRUPT; /* what names it was written with it, and it was decoded before it was stored */
     if (rc == FM_OK)
         rc = fm_opened_take(r, arrival, &set, out);
     fm_buf_fini(&bytes);

@@ -13,16 +13,15 @@ int fm_repl_reindex(struct fm_repl *r, const struct fm_event *event, const struc
     r->seed_used = 0;
     fm_touch_turn(r); /* each call has a turn's folds */
     uint64_t next = *from > 0 ? *from : 1;
-    bool end = false;
-    for (size_t i = 0; rc == FM_OK && !end && i < max; i++) {
+    for (size_t i = 0; rc == FM_OK && i < max; i++) {
         struct fm_set_meta at;
         rc = r->port->set_next(r->port->ctx, next, &at);
-        end = rc == FM_ENOTFOUND;
         if (rc == FM_OK) {
             rc = fm_intake_log(r, at.arrival);
             next = at.arrival + 1;
         }
     }
+    bool end = rc == FM_ENOTFOUND;
     rc = end ? FM_OK : rc;
     if (rc == FM_OK)
         rc = fm_touch_settle(r);

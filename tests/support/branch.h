@@ -7,6 +7,7 @@
 struct branch {
     struct fm_set_header header;
     uint32_t record; /* the last one written */
+    uint32_t twin;   /* if not 0: a record that each set creates as well, so that it is not its twin's set */
     const char *document;
     struct fm_set_id last;
 };
@@ -24,14 +25,20 @@ static inline struct branch branch_of(const struct three *t, uint64_t incarnatio
 static inline void branch_next(struct three *t, struct branch *b, struct fm_lab_set *out)
 {
     struct fm_change change = fm_lab_change(&t->a, FM_CREATE, 0, 1, NULL, b->document);
-    struct fm_buf item;
-    fm_be_put(change.record.b + 4, ++b->record, 4);
-    fm_buf_init(&item, 0);
-    assert_int_equal(fm_change_encode(&item, &change), 0);
-    struct fm_span items[1] = {fm_buf_span(&item)};
+    const uint32_t records[2] = {++b->record, b->twin};
+    const uint32_t count = b->twin != 0 ? 2 : 1;
+    struct fm_buf bufs[2];
+    struct fm_span items[2];
+    for (uint32_t i = 0; i < count; i++) {
+        fm_be_put(change.record.b + 4, records[i], 4);
+        fm_buf_init(&bufs[i], 0);
+        assert_int_equal(fm_change_encode(&bufs[i], &change), 0);
+        items[i] = fm_buf_span(&bufs[i]);
+    }
     b->header.sequence++;
-    fm_lab_set(out, &t->a.device, b->header, items, 1, NULL);
-    fm_buf_fini(&item);
+    fm_lab_set(out, &t->a.device, b->header, items, count, NULL);
+    for (uint32_t i = 0; i < count; i++)
+        fm_buf_fini(&bufs[i]);
     fm_arena_reset(&t->a.arena);
     b->header.has_prev = true;
     b->header.prev = b->last = out->id;
