@@ -17,9 +17,8 @@ static int act(void *ctx, const struct fm_action *action)
         s->refused = action->reason;
     if (action->kind != FM_DO_SEND)
         return s->below.act(s->below.ctx, action);
-    if (s->sends_left == 0)
+    if (s->sends_left >= 0 && s->sends_left-- == 0)
         return FM_ESTORE;
-    s->sends_left -= s->sends_left > 0;
     assert(s->count < STRANGER_HEARD_MAX);
     fm_buf_init(&s->heard[s->count], 0);
     return fm_buf_add(&s->heard[s->count++], action->bytes.data, action->bytes.len);
@@ -239,6 +238,16 @@ int stranger_says_data(struct stranger *s, uint64_t number, struct fm_span set)
     fm_pack_uint(&p, number);
     fm_pack_array(&p, 1);
     fm_pack_bin(&p, set.data, set.len);
+    return say(s, &p);
+}
+
+int stranger_acknowledges(struct stranger *s)
+{
+    struct fm_buf buf;
+    struct fm_pack p;
+    begin(&p, &buf, 3, FM_MSG_ACK);
+    fm_pack_uint(&p, stranger_session(s)->data_out);
+    fm_pack_uint(&p, 0);
     return say(s, &p);
 }
 

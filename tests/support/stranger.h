@@ -12,7 +12,7 @@
 struct stranger {
     struct fm_lab_node *node;
     struct fm_sink below;
-    int64_t sends_left;            /* after so many messages the sink fails with FM_ESTORE; below 0: never */
+    int64_t sends_left;            /* after so many messages one is not sent, with FM_ESTORE; below 0: never */
     const char *dropped, *refused; /* the last reasons; NULL: none */
     struct fm_buf heard[STRANGER_HEARD_MAX];
     size_t count;
@@ -38,6 +38,7 @@ int stranger_says_hello(struct stranger *s, const struct fm_hello *hello);
 int stranger_says_have(struct stranger *s, const struct fm_stream_row *rows, size_t count, bool last);
 int stranger_says_ladder(struct stranger *s, const struct fm_stream *stream, const struct fm_tip *steps, uint32_t count);
 int stranger_says_data(struct stranger *s, uint64_t number, struct fm_span set);
+int stranger_acknowledges(struct stranger *s); /* all DATA so far: the credit is whole again */
 /* All the streams the node holds, in one HAVE that is the last, with the first `but` left out. */
 int stranger_has_all(struct stranger *s, size_t but);
 /* Both say HELLO, and their digests are equal: in step. What was heard is forgotten. */

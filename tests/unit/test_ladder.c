@@ -102,13 +102,13 @@ static void test_one_of_a_stream_that_is_not_held_is_nothing(void **state)
 static void test_a_long_branch_is_told_as_far_as_it_is_remembered(void **state)
 {
     struct three *t = *state;
-    enum { LENGTH = FM_SKIPS_MAX + 120, FORK = 3 };
+    enum { LENGTH = 2 * FM_SKIPS_MAX + 120, FORK = 3 };
     struct fm_tip steps[FM_LADDER_STEPS_MAX], tips[2];
     struct stranger s;
     struct branch trunk = branch_of(t, 52, 1), twin;
     branch_grow(t, &trunk, FORK - 1, &t->b, NULL);
     twin = trunk;
-    twin.record += 60000;
+    twin.record += 30000;
     branch_grow(t, &trunk, LENGTH, &t->b, NULL);
     branch_grow(t, &twin, 1, &t->b, NULL);
     tips[0] = branch_tip(&trunk);
@@ -122,6 +122,7 @@ static void test_a_long_branch_is_told_as_far_as_it_is_remembered(void **state)
     assert_int_equal(steps[14].sequence, 1);
     assert_int_equal(stranger_session(&s)->skip_count, FM_SKIPS_MAX);
     assert_int_equal(stranger_says_ladder(&s, &trunk.header.stream, NULL, 0), FM_OK);
+    assert_int_equal(stranger_acknowledges(&s), FM_OK); /* it is more than the credit */
     assert_int_equal(stranger_sets(&s), LENGTH - FM_SKIPS_MAX + 1); /* and the twin */
     assert_int_equal(stranger_session(&s)->queue_count, 0);
     stranger_close(&s);

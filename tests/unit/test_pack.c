@@ -1,9 +1,9 @@
 /* The packer's error is sticky: after it nothing is written and the first one stays. */
-#include <cmocka.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include <math.h>
 

@@ -165,7 +165,7 @@ static void write_void(struct three *t, const struct fm_version_id *parent)
 
 static void test_void_versions_and_numbers_that_are_none_are_passed_over(void **state)
 {
-    static const int64_t bases[] = {0, -1, INT64_C(1) << 40, 7000, 1};
+    static const int64_t bases[] = {0, -1, (INT64_C(1) << 32) + 1, 7000, 1};
     struct three *t = *state;
     below = t->hub.sink;
     t->hub.sink.act = act;
@@ -185,6 +185,27 @@ static void test_void_versions_and_numbers_that_are_none_are_passed_over(void **
             break; /* its twin on the line wins from now on */
         newest = last.version;
     }
+}
+
+/* The actor goes on from what he wrote last through this node, off the line as it is; a void one in between is nothing. */
+static void test_the_actors_own_newest_is_the_newest_that_is_valid(void **state)
+{
+    struct three *t = *state;
+    below = t->hub.sink;
+    t->hub.sink.act = act;
+    assert_int_equal(submit(t, 1, 0), FM_OK);
+    struct fm_version_id first = last.version;
+    assert_int_equal(submit(t, 3, 0), FM_OK);
+    assert_int_equal(last.status, FM_SUCCESS);
+    assert_int_equal(submit(t, 2, 1), FM_OK);
+    assert_int_equal(last.status, FM_CONFLICT);
+    struct fm_version_id own = last.version;
+    assert_int_equal(version_of(t, &own).place, FM_PLACE_OPEN);
+    write_void(t, &first);
+    assert_int_equal(submit(t, 4, 0), FM_OK);
+    struct fm_version written = version_of(t, &last.version);
+    assert_int_equal(written.parent_count, 1);
+    assert_memory_equal(&written.parents[0], &own, sizeof own);
 }
 
 /* The set that holds a version is not in the log any more. */
@@ -219,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_parent_by_the_rule_alone),
         CASE(test_void_versions_and_numbers_that_are_none_are_passed_over),
+        CASE(test_the_actors_own_newest_is_the_newest_that_is_valid),
         CASE(test_a_version_without_its_set_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

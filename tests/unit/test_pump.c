@@ -20,21 +20,6 @@ static void large_sets(struct three *t, uint64_t incarnation, uint8_t lane, unsi
     branch_grow(t, &b, sets, &t->b, NULL);
 }
 
-static void acknowledge(struct stranger *s)
-{
-    struct fm_buf buf;
-    struct fm_pack p;
-    fm_buf_init(&buf, 0);
-    fm_pack_init(&p, &buf);
-    fm_pack_array(&p, 3);
-    fm_pack_uint(&p, FM_MSG_ACK);
-    fm_pack_uint(&p, stranger_session(s)->data_out);
-    fm_pack_uint(&p, 0);
-    assert_int_equal(stranger_says(s, fm_buf_span(&buf)), FM_OK);
-    assert_null(s->dropped);
-    fm_buf_fini(&buf);
-}
-
 /* A receipt of so many streams that are held nowhere. */
 static void take_receipt(struct three *t, const struct fm_lab_node *by, uint32_t tips)
 {
@@ -91,7 +76,7 @@ static void test_statements_wait_for_membership_and_records_for_both(void **stat
     assert_in_range(stranger_sets(&s), 10, held - 3); /* the credit ended amid membership */
     assert_int_equal(stranger_heard(&s, FM_MSG_STATEMENTS), 0);
     while (stranger_session(&s)->acked < stranger_session(&s)->data_out)
-        acknowledge(&s);
+        assert_int_equal(stranger_acknowledges(&s), FM_OK);
     assert_int_equal(stranger_sets(&s), held);
     assert_int_equal(stranger_heard(&s, FM_MSG_STATEMENTS), 1);
     /* The last DATA is that of records alone. */

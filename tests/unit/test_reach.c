@@ -29,21 +29,6 @@ static void fill_credit(struct three *t, struct stranger *s, uint8_t lane)
     assert_int_equal(stranger_session(s)->queue_count, 1);
 }
 
-static void acknowledge(struct stranger *s)
-{
-    struct fm_buf buf;
-    struct fm_pack p;
-    fm_buf_init(&buf, 0);
-    fm_pack_init(&p, &buf);
-    fm_pack_array(&p, 3);
-    fm_pack_uint(&p, FM_MSG_ACK);
-    fm_pack_uint(&p, stranger_session(s)->data_out);
-    fm_pack_uint(&p, 0);
-    assert_int_equal(stranger_says(s, fm_buf_span(&buf)), FM_OK);
-    assert_null(s->dropped);
-    fm_buf_fini(&buf);
-}
-
 static void test_streams_it_claims_are_not_offered_to_it(void **state)
 {
     struct three *t = *state;
@@ -102,6 +87,7 @@ static void test_what_came_amid_its_have_is_sent_once(void **state)
     assert_int_equal(others, held - 1);
     assert_int_equal(stranger_says_have(&s, rows, others, true), FM_OK);
     assert_int_equal(stranger_sets(&s), 1);
+    assert_int_equal(stranger_heard(&s, FM_MSG_PLAN), 0); /* it stood in the queue already, and stands there once */
     assert_int_equal(stranger_session(&s)->queue_count, 0);
     assert_null(s.dropped);
     free(rows);
@@ -154,11 +140,11 @@ static void test_more_of_a_fork_than_is_queued_comes_by_its_stream(void **state)
     branch_grow(t, &right, 1, &t->b, NULL);
     assert_int_equal(stranger_session(&s)->singles, FM_SINGLES_MAX);
     assert_int_equal(stranger_session(&s)->queue_count, FM_SINGLES_MAX + 2);
-    acknowledge(&s);
+    assert_int_equal(stranger_acknowledges(&s), FM_OK);
     assert_int_equal(stranger_session(&s)->queue_count, 0);
     assert_int_equal(stranger_session(&s)->singles, 0);
     assert_int_equal(stranger_sets(&s), 20 + FM_SINGLES_MAX + 5);
-    acknowledge(&s);
+    assert_int_equal(stranger_acknowledges(&s), FM_OK);
     /* The next round: it has all but the last of the right branch. */
     size_t held = fm_vector_count(t->b.core->vector);
     struct fm_stream_row *rows = calloc(held, sizeof *rows);
@@ -193,7 +179,7 @@ static void test_a_fork_below_the_cursor_is_queued_by_itself(void **state)
     branch_grow(t, &third, 1, &t->b, NULL);
     branch_grow(t, &left, 1, &t->b, NULL);
     assert_int_equal(stranger_session(&s)->queue_count, 4); /* the large ones, left, right, third */
-    acknowledge(&s);
+    assert_int_equal(stranger_acknowledges(&s), FM_OK);
     assert_int_equal(stranger_sets(&s), sent + (20 - sent) + 4 + 1 + 1);
     assert_int_equal(stranger_session(&s)->queue_count, 0);
     stranger_close(&s);
@@ -217,7 +203,7 @@ static void test_what_it_got_meanwhile_is_not_sent(void **state)
         fm_lab_set_free(&set);
     }
     assert_null(s.dropped);
-    acknowledge(&s);
+    assert_int_equal(stranger_acknowledges(&s), FM_OK);
     assert_int_equal(stranger_sets(&s), 20 + 1);
     assert_int_equal(stranger_session(&s)->queue_count, 0);
     stranger_close(&s);

@@ -100,6 +100,12 @@ static void test_want_of_memory_at_any_point_is_told_and_made_good(void **state)
     fails_anywhere(*state, true);
 }
 
+static int no_list(void *ctx, struct fm_record_ref *out, size_t max, size_t *count)
+{
+    (void)ctx, (void)out, (void)max, (void)count;
+    return FM_EIO;
+}
+
 /* More records than one call folds: it is not at the end before the list is empty, though the log is. */
 static void test_it_ends_with_nothing_left_to_fold(void **state)
 {
@@ -121,12 +127,21 @@ static void test_it_ends_with_nothing_left_to_fold(void **state)
         assert_int_equal(fm_lab_end(&t->a), 0);
     }
     fm_lab_digest(&t->a, wanted);
-    fm_memory_clear_derived(t->a.store);
-    struct fm_repl *core = fm_repl_new(&t->a.self, &t->a.device.crypto, fm_memory_port(t->a.store));
-    assert_non_null(core);
+    /* A list that cannot be read is told. */
     struct fm_event event = {.now_ms = LAB_NOW};
+    struct fm_port port = *fm_memory_port(t->a.store);
     uint64_t from = 0;
     unsigned calls = 0;
+    port.touched = no_list;
+    fm_memory_clear_derived(t->a.store);
+    struct fm_repl *core = fm_repl_new(&t->a.self, &t->a.device.crypto, &port);
+    assert_non_null(core);
+    assert_int_equal(fm_repl_reindex(core, &event, &t->a.sink, &from, 1000), FM_EIO);
+    assert_int_equal(from, 0);
+    fm_repl_free(core);
+    fm_memory_clear_derived(t->a.store);
+    core = fm_repl_new(&t->a.self, &t->a.device.crypto, fm_memory_port(t->a.store));
+    assert_non_null(core);
     do {
         assert_int_equal(fm_repl_reindex(core, &event, &t->a.sink, &from, 1000), FM_OK); /* all of the log in one */
         assert_int_equal(fm_repl_digest(core, &got[0], &got[1]), from != 0 ? FM_EBUSY : FM_OK);
