@@ -18,42 +18,48 @@ static struct fm_version twin_version(struct fm_lab_node *n, const struct branch
     return versions[0];
 }
 
-/* As many sets as a stream has branches hold the same version, and two of the other lane, which cannot make it count: they
+/* As many sets as a stream has branches hold the same version, and some of the other lane, which cannot make it count: they
  * have room only as long as the others leave some. A revocation reaches all of them. */
 static void test_a_version_is_held_by_all_sets_that_may_make_it_count(void **state)
 {
+    enum { OTHERS = 3, SETS = FM_HOLDERS_MAX + OTHERS };
     struct three *t = *state;
-    struct fm_lab_node *nodes[2] = {&t->hub, &t->b};
-    struct branch b[FM_HOLDERS_MAX + 2];
-    struct fm_lab_set sets[FM_HOLDERS_MAX + 2];
-    for (uint32_t i = 0; i < FM_HOLDERS_MAX + 2; i++) {
-        b[i] = branch_of(t, 95, i < 2 ? FM_LANE_MEMBERSHIP : FM_LANE_RECORDS);
+    struct fm_lab_node *nodes[3] = {&t->hub, &t->b, &t->a};
+    struct branch b[SETS];
+    struct fm_lab_set sets[SETS];
+    for (uint32_t i = 0; i < SETS; i++) {
+        b[i] = branch_of(t, 95, i < OTHERS ? FM_LANE_MEMBERSHIP : FM_LANE_RECORDS);
         b[i].twin = 70000 + i;
         branch_next(t, &b[i], &sets[i]);
     }
-    for (uint32_t i = 0; i < FM_HOLDERS_MAX + 2; i++) { /* the hub: the other lane first; B: last */
-        take(&t->hub, &sets[i], 0);
-        take(&t->b, &sets[FM_HOLDERS_MAX + 1 - i], 0);
+    for (uint32_t i = 0; i < SETS; i++) {
+        take(&t->hub, &sets[i], 0);          /* those of the other lane first */
+        take(&t->b, &sets[SETS - 1 - i], 0); /* last */
     }
-    for (size_t n = 0; n < 2; n++) {
+    for (uint32_t i = 1; i < SETS; i++) { /* one of them comes when there is no room, but others of them stand there still */
+        take(&t->a, &sets[i], 0);
+        if (i == FM_HOLDERS_MAX)
+            take(&t->a, &sets[0], 0);
+    }
+    for (size_t n = 0; n < 3; n++) {
         struct fm_version v = twin_version(nodes[n], &b[0]);
         assert_int_equal(v.holder_count, FM_HOLDERS_MAX);
         for (uint32_t i = 0; i < FM_HOLDERS_MAX; i++)
             assert_true(v.holders[i].live && v.holders[i].counted);
         assert_true(v.counted);
+        assert_same_digests(&t->hub, nodes[n]);
     }
-    assert_same_digests(&t->hub, &t->b);
     revoke(t, 0);
-    fm_lab_exchange(&t->b, &t->hub, 0);
-    for (size_t n = 0; n < 2; n++) {
+    for (size_t n = 0; n < 3; n++) {
+        fm_lab_exchange(nodes[n], &t->hub, 0);
         struct fm_version v = twin_version(nodes[n], &b[0]);
         for (uint32_t i = 0; i < FM_HOLDERS_MAX; i++)
             assert_false(v.holders[i].counted);
         assert_false(v.counted);
         assert_int_equal(set_of(nodes[n], &sets[0]).verdict, FM_QUARANTINED); /* though it gave its place away */
+        assert_same_digests(&t->hub, nodes[n]);
     }
-    assert_same_digests(&t->hub, &t->b);
-    for (uint32_t i = 0; i < FM_HOLDERS_MAX + 2; i++)
+    for (uint32_t i = 0; i < SETS; i++)
         fm_lab_set_free(&sets[i]);
 }
 
