@@ -80,6 +80,8 @@ static void test_the_parent_by_the_rule_alone(void **state)
          4,
          false,
          0},
+        {"the actor's own tombstone if there is no other",
+         {{9, W, OK, true, false}, {2, O, OK, true, true}}, 2, NONE, 1, 4, false, 1},
         {"what does not count is not on the line",
          {{3, W, OK, false, false}, {2, L, OK, true, false}},
          2,

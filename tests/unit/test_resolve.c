@@ -174,6 +174,40 @@ static void test_data_over_a_deletion_of_nothing(void **state)
     assert_memory_equal(id.data, "x", 1); /* its own id stands */
 }
 
+/* Two that were created apart have nothing in common: all of both stands. */
+static void test_a_merge_without_a_common_base(void **state)
+{
+    struct three *t = *state;
+    struct desk desk;
+    struct fm_arena *arena = &t->hub.arena;
+    struct fm_span document, actor;
+    write_kind(&t->hub, FM_KIND_MEDIA, FM_CREATE, 2, NULL, fm_text_doc(arena, "{a:1}"));
+    struct fm_version_id loser = write_kind(&t->a, FM_KIND_MEDIA, FM_CREATE, 1, NULL, fm_text_doc(arena, "{b:2}"));
+    fm_lab_exchange(&t->hub, &t->a, 0);
+    desk_open(&desk, &t->hub);
+    assert_int_equal(decide(&desk, (struct fm_resolution){.loser = loser, .strategy = FM_MERGE}), FM_OK);
+    assert_int_equal(desk.result.status, FM_SUCCESS);
+    struct fm_version written = version_of(&t->hub, &desk.result.version);
+    assert_int_equal(fm_repl_document(t->hub.core, &written, &document, &actor), FM_OK);
+    assert_true(fm_doc_has(document, "a") && fm_doc_has(document, "b"));
+}
+
+static void test_a_deletion_that_lost_cannot_be_merged(void **state)
+{
+    struct three *t = *state;
+    struct desk desk;
+    struct fm_arena *arena = &t->hub.arena;
+    struct fm_version_id base = write_kind(&t->hub, FM_KIND_MEDIA, FM_CREATE, 1, NULL, fm_text_doc(arena, "{a:1}"));
+    fm_lab_exchange(&t->a, &t->hub, 0);
+    write_kind(&t->hub, FM_KIND_MEDIA, FM_UPDATE, 3, &base, fm_text_doc(arena, "{a:2}"));
+    struct fm_version_id loser = write_kind(&t->a, FM_KIND_MEDIA, FM_DELETE, 2, &base,
+                                            fm_text_doc(arena, "{id:\"x\",updatedAt:\"y\"}"));
+    fm_lab_exchange(&t->hub, &t->a, 0);
+    assert_int_equal(version_of(&t->hub, &loser).place, FM_PLACE_OPEN);
+    desk_open(&desk, &t->hub);
+    assert_refused(&desk, (struct fm_resolution){.loser = loser, .strategy = FM_MERGE}, "field");
+}
+
 static void test_what_says_the_same_was_settled_by_nobody(void **state)
 {
     struct three *t = *state;
@@ -293,6 +327,8 @@ int main(void)
         CASE(test_a_kind_that_nobody_submits_is_settled_all_the_same),
         CASE(test_data_beside_the_winner_is_not_looked_at_beyond_its_form),
         CASE(test_data_over_a_deletion_of_nothing),
+        CASE(test_a_merge_without_a_common_base),
+        CASE(test_a_deletion_that_lost_cannot_be_merged),
         CASE(test_what_says_the_same_was_settled_by_nobody),
         CASE(test_a_decision_past_the_limit_of_a_change_is_refused),
         CASE(test_an_undo_past_the_limit_of_a_change_is_refused),
