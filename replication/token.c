@@ -10,7 +10,7 @@ static void token_text(struct fm_token *t, enum fm_token_type type, uint64_t len
     t->number = len;
 }
 
-/* The one-byte forms: small integers, and short strings, arrays and maps. */
+/* The one-byte forms: small integers, and short arrays and maps; short strings were read before. */
 static bool read_fixed(struct fm_token *t, uint8_t first)
 {
     t->minimal = true;
@@ -21,8 +21,6 @@ static bool read_fixed(struct fm_token *t, uint8_t first)
         token_text(t, FM_TOKEN_MAP, first & 0x0f);
     } else if (first < 0xa0) {
         token_text(t, FM_TOKEN_ARRAY, first & 0x0f);
-    } else if (first < 0xc0) {
-        token_text(t, FM_TOKEN_STR, first & 0x1f);
     } else if (first >= 0xe0) {
         t->type = FM_TOKEN_NEGATIVE;
         t->number = (uint64_t)(int64_t)(int8_t)first;
@@ -75,9 +73,9 @@ static bool is_minimal(enum fm_token_type type, size_t width, uint64_t number)
     case FM_TOKEN_FLOAT32:
     case FM_TOKEN_FLOAT64:
     case FM_TOKEN_EXT:
-        break;
+    default:
+        return true;
     }
-    return true;
 }
 
 static uint64_t sign_extend(uint64_t number, size_t width)
@@ -152,8 +150,7 @@ struct fm_token fm_token_of(struct fm_span packed)
  * this is where a look-up spends its time. */
 static size_t plain_len(struct fm_span at)
 {
-    if (at.len == 0)
-        return 0;
+    assert(at.len > 0);
     uint8_t first = at.data[0];
     if (first < 0x80 || first >= 0xe0 || first == 0xc0 || first == 0xc2 || first == 0xc3)
         return 1;
@@ -164,7 +161,7 @@ static size_t plain_len(struct fm_span at)
     case 0xcd: case 0xd1: return 3;
     case 0xca: case 0xce: case 0xd2: return 5;
     case 0xcb: case 0xcf: case 0xd3: return 9;
-    case 0xd9: return at.len > 1 ? 2 + (size_t)at.data[1] : 0;
+    case 0xd9: assert(at.len > 1); return 2 + (size_t)at.data[1];
     default: return 0;
     }
 }

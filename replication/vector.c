@@ -101,7 +101,7 @@ static struct fm_stream_row *row_of(struct fm_vector *v, const struct fm_stream 
 int fm_vector_load(struct fm_vector *v, const struct fm_stream_row *row)
 {
     bool fresh;
-    if (row->tip_count > FM_STREAM_TIPS_MAX)
+    if (row->tip_count == 0 || row->tip_count > FM_STREAM_TIPS_MAX)
         return FM_ECORRUPT;
     struct fm_stream_row *own = row_of(v, &row->stream, &fresh);
     if (own == NULL)

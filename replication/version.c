@@ -49,10 +49,9 @@ static uint64_t verification_of(const struct fm_crypto *c, struct fm_span docume
     struct fm_span parts[5] = {fm_span_str(FM_DOMAIN_VERIFICATION)};
     bool any = false;
     for (size_t i = 0; i < 4; i++) {
-        bool has = fm_doc_has(document, names[i]) && fm_doc_get(document, names[i], &parts[i + 1]) == FM_OK;
-        if (!has)
+        if (fm_doc_get(document, names[i], &parts[i + 1]) != FM_OK)
             parts[i + 1] = fm_span(&nil, 1);
-        any = any || has;
+        any = any || fm_doc_has(document, names[i]);
     }
     if (!any)
         return 0;

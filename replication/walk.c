@@ -111,8 +111,7 @@ int fm_walk_bin_of(struct fm_walk *w, uint8_t *out, size_t len)
         return rc;
     if (t.text.len != len)
         return FM_EFORMAT;
-    if (len > 0)
-        memcpy(out, t.text.data, len);
+    memcpy(out, t.text.data, len);
     step(w, &t);
     return FM_OK;
 }
@@ -218,9 +217,9 @@ static int value_check(const struct fm_token *t)
     case FM_TOKEN_FLOAT32:
     case FM_TOKEN_BIN:
     case FM_TOKEN_EXT:
-        break;
+    default:
+        return FM_EFORMAT;
     }
-    return FM_EFORMAT;
 }
 
 /* An array or map that is being read. */

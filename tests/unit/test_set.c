@@ -387,6 +387,34 @@ static void closing_is_bounded(void **state)
     free(bytes);
 }
 
+static int compress_rc;
+static int compress_fails(void *ctx, struct fm_buf *out, struct fm_span plain)
+{
+    (void)ctx, (void)out, (void)plain;
+    return compress_rc;
+}
+
+/* What would not get smaller is carried plain; any other failure closes nothing. */
+static void a_compressor_without_memory_closes_nothing(void **state)
+{
+    static const int codes[] = {FM_ENOMEM, FM_EIO, FM_ELIMIT};
+    struct fm_crypto c = fm_fake_crypto_of(&device);
+    (void)state;
+    c.compress = compress_fails;
+    for (size_t i = 0; i < 3; i++) {
+        struct fm_set_header h = header();
+        struct fm_set_id id;
+        struct fm_buf all;
+        fm_buf_init(&all, 0);
+        compress_rc = codes[i];
+        int wanted = codes[i] == FM_ELIMIT ? FM_OK : codes[i];
+        assert_int_equal(fm_set_close(&all, &id, &c, &mesh, &h, CHANGES, &key, nonce), wanted);
+        assert_true((all.len == 0) == (wanted != FM_OK));
+        assert_int_equal(h.codec, FM_CODEC_PLAIN);
+        fm_buf_fini(&all);
+    }
+}
+
 static void a_full_buffer_is_told_and_nothing_added(void **state)
 {
     struct fm_crypto c = fm_fake_crypto_of(&device);
@@ -511,6 +539,7 @@ int main(void)
         cmocka_unit_test(sizes_are_judged_before_opening),
         cmocka_unit_test(keys_open_what_names_them),
         cmocka_unit_test(closing_is_bounded),
+        cmocka_unit_test(a_compressor_without_memory_closes_nothing),
         cmocka_unit_test(a_full_buffer_is_told_and_nothing_added),
         cmocka_unit_test(ids_hang_on_every_part),
         cmocka_unit_test(hashes_are_over_these_bytes),

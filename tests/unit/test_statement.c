@@ -178,6 +178,19 @@ static void each_content_has_its_form(void **state)
     }
 }
 
+/* Tips that were never decoded: none is handed out, and the reader stays where it is. */
+static void damaged_tips_are_not_handed_out(void **state)
+{
+    static const struct item good = I(TIP), bad = I("\x93\xc4\x17" B8 B8 "0123456\x01\xc4\x18" B24);
+    struct fm_span tips = fm_span(good.bytes, good.len), damaged = fm_span(bad.bytes, bad.len), before = damaged;
+    struct fm_receipt_tip tip;
+    (void)state;
+    assert_int_equal(fm_statement_tip(&damaged, &tip), FM_EFORMAT);
+    assert_true(damaged.data == before.data && damaged.len == before.len);
+    assert_int_equal(fm_statement_tip(&tips, &tip), FM_OK);
+    assert_int_equal(fm_statement_tip(&tips, &tip), FM_ENOTFOUND);
+}
+
 /* A receipt of exactly so many bytes: small tips of 54 bytes, and larger numbers where some bytes are missing. */
 static void statements_are_bounded(void **state)
 {
@@ -246,6 +259,7 @@ int main(void)
         cmocka_unit_test(notices_come_back),
         cmocka_unit_test(cut_or_bent_statements_are_refused),
         cmocka_unit_test(each_content_has_its_form),
+        cmocka_unit_test(damaged_tips_are_not_handed_out),
         cmocka_unit_test(statements_are_bounded),
         cmocka_unit_test(a_full_buffer_is_told_and_nothing_added),
     };

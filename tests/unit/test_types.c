@@ -68,6 +68,26 @@ static void test_a_buffer_ends_at_its_bound(void **state)
     fm_buf_fini(&buf);
 }
 
+/* A length that no memory has is refused before it is added to anything. */
+static void test_lengths_that_would_wrap_are_refused(void **state)
+{
+    struct fm_arena arena = {NULL};
+    struct fm_buf buf;
+    (void)state;
+    fm_buf_init(&buf, 0);
+    assert_int_equal(fm_buf_add(&buf, "a", 1), FM_OK);
+    assert_int_equal(fm_buf_reserve(&buf, SIZE_MAX), FM_ELIMIT);
+    assert_int_equal(fm_buf_reserve(&buf, SIZE_MAX / 2), FM_ELIMIT);
+    assert_true(fm_span_eq(fm_buf_span(&buf), fm_span_str("a")));
+    fm_buf_fini(&buf);
+    assert_null(fm_arena_take(&arena, SIZE_MAX));
+    assert_null(fm_arena_take(&arena, SIZE_MAX / 2 + 1));
+    assert_null(arena.first);
+    uint8_t *copy = fm_arena_copy(&arena, fm_span_str("still well"));
+    assert_true(fm_span_eq(fm_span(copy, 10), fm_span_str("still well")));
+    fm_arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +95,7 @@ int main(void)
         cmocka_unit_test(test_words_for_people_of_any_number),
         cmocka_unit_test(test_each_error_has_its_own_code),
         cmocka_unit_test(test_a_buffer_ends_at_its_bound),
+        cmocka_unit_test(test_lengths_that_would_wrap_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
