@@ -196,10 +196,13 @@ static int rows_and_reports(void *ctx, const struct fm_action *action)
     return FM_OK;
 }
 
-static int events(struct fm_repl *core, struct fm_fault *f, const struct fm_event *event, struct outcome *out)
+static int play_events(struct fm_repl *core, struct fm_fault *f, const struct fm_event *events, size_t count,
+                       struct outcome *out)
 {
-    struct fm_event next = *event;
-    int rc = fm_fault_step(f, core, event);
+    struct fm_event next = events[0];
+    int rc = FM_OK;
+    for (size_t i = 0; rc == FM_OK && i < count; i++)
+        rc = fm_fault_step(f, core, &events[i]);
     next.kind = FM_EVENT_TURN_END;
     next.seed[30] = 1;
     rc = rc == FM_OK ? fm_fault_step(f, core, &next) : rc;
@@ -221,24 +224,23 @@ static int events(struct fm_repl *core, struct fm_fault *f, const struct fm_even
 
 /* The turn after `calls` good calls; whether it came to the failure is in *hit. */
 static int play(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
-                const struct fm_event *event, int64_t calls, struct fm_fault *f, struct outcome *out)
+                const struct fm_event *events, size_t count, int64_t calls, struct fm_fault *f, struct outcome *out)
 {
     struct fm_memory *copy = fm_memory_clone(store);
     struct hearer hearer = {.store = copy};
-    struct fm_event start = *event;
+    struct fm_event start = events[0];
+    bool alone = start.kind == FM_EVENT_START;
     assert(copy != NULL);
     fm_fault_init(f, fm_memory_port(copy), crypto, (struct fm_sink){.ctx = &hearer, .act = rows_and_reports});
     struct fm_repl *core = fm_repl_new(self, &f->crypto, &f->port);
     assert(core != NULL);
     start.kind = FM_EVENT_START;
-    if (event->kind == FM_EVENT_START)
-        f->left = calls;
+    f->left = alone ? calls : -1;
     int rc = fm_fault_step(f, core, &start);
-    start = *event;
-    start.kind = event->kind == FM_EVENT_START ? FM_EVENT_TICK : event->kind;
-    f->left = event->kind == FM_EVENT_START ? f->left : calls;
+    start.kind = FM_EVENT_TICK;
+    f->left = alone ? f->left : calls;
     if (rc == FM_OK)
-        rc = events(core, f, &start, out);
+        rc = play_events(core, f, alone ? &start : events, count, out);
     out->said = hearer.said;
     fm_repl_free(core);
     fm_memory_free(copy);
@@ -248,17 +250,24 @@ static int play(const struct fm_self *self, const struct fm_crypto *crypto, cons
 size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
                     const struct fm_event *event, char why[200])
 {
+    return fm_fault_try_turn(self, crypto, store, event, 1, why);
+}
+
+size_t fm_fault_try_turn(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
+                         const struct fm_event *events, size_t count, char why[200])
+{
+    int kind = (int)events[count - 1].kind;
     struct fm_fault f;
     struct outcome wanted = {.said = 0}, got = {.said = 0};
-    int rc = play(self, crypto, store, event, -1, &f, &wanted);
+    int rc = play(self, crypto, store, events, count, -1, &f, &wanted);
     if (rc != FM_OK) {
-        (void)snprintf(why, 200, "event %d: error %d without any failure", (int)event->kind, rc);
+        (void)snprintf(why, 200, "event %d: error %d without any failure", kind, rc);
         return 0;
     }
     for (int64_t n = 0;; n++) {
-        rc = play(self, crypto, store, event, n, &f, &got);
+        rc = play(self, crypto, store, events, count, n, &f, &got);
         if (f.hit && rc != (fm_fault_memory ? FM_ENOMEM : FM_ESTORE) && (!fm_fault_memory || rc != FM_OK)) {
-            (void)snprintf(why, 200, "event %d: call %d (%s) failed, but the step gave %d", (int)event->kind, (int)n,
+            (void)snprintf(why, 200, "event %d: call %d (%s) failed, but the step gave %d", kind, (int)n,
                 f.where, rc);
             return 0;
         }
@@ -266,9 +275,9 @@ size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, 
         if (rc != FM_OK && n % 16 != 0)
             continue;
         if (rc != FM_OK) /* what was committed is whole: the same turn again */
-            rc = play(self, crypto, store, event, -1, &f, &got);
+            rc = play(self, crypto, store, events, count, -1, &f, &got);
         if (rc != FM_OK || memcmp(&wanted, &got, sizeof wanted) != 0) {
-            (void)snprintf(why, 200, "event %d: after the failure of call %d another outcome (%d)", (int)event->kind,
+            (void)snprintf(why, 200, "event %d: after the failure of call %d another outcome (%d)", kind,
                 (int)n, rc);
             return 0;
         }

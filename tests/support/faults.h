@@ -34,5 +34,8 @@ void fm_fault_init(struct fm_fault *f, const struct fm_port *port, const struct 
  * was reported, the epoch, custody of the node's own. */
 size_t fm_fault_try(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
                     const struct fm_event *event, char why[200]);
+/* The same with several events in one turn; none of them is START. */
+size_t fm_fault_try_turn(const struct fm_self *self, const struct fm_crypto *crypto, const struct fm_memory *store,
+                         const struct fm_event *events, size_t count, char why[200]);
 
 #endif
