@@ -31,9 +31,11 @@ static int check(struct fm_job *job, struct fm_span type_from)
     struct fm_span packed;
     struct fm_value list, item;
     (void)type_from;
-    if (!fm_doc_has(job->payload, "items") || fm_doc_get(job->payload, "items", &packed) != FM_OK)
+    if (fm_doc_get(job->payload, "items", &packed) != FM_OK)
         return FM_OK;
     fm_value_next(&packed, &list);
+    if (list.type == FM_NIL)
+        return FM_OK;
     if (list.type != FM_ARRAY)
         return fm_submit_refuse(&job->result, "field", "items: want a list");
     for (uint32_t i = 0; i < list.count; i++) {

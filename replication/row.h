@@ -130,7 +130,8 @@ struct fm_record_ref {
 };
 
 /* The read port: look-ups without effect, each seeing all rows emitted so far. 0, FM_ENOTFOUND, FM_ESTORE, FM_ECORRUPT,
- * FM_ENOMEM, FM_ELIMIT. Results are copied into what the caller gives; spans and pointers in them live in `arena`. */
+ * FM_ENOMEM, FM_ELIMIT. Results are copied into what the caller gives; spans and pointers in them live in `arena`. A look-up
+ * with a count says 0 where there is nothing, not FM_ENOTFOUND. */
 struct fm_port {
     void *ctx;
     int (*set_get)(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,

@@ -1,4 +1,6 @@
 /* Settling by policy: disjoint conflicts, by the one coordinator node that the policy names (DESIGN.md section 4). */
+#include <assert.h>
+
 #include "replication/fold.h"
 #include "replication/submit.h"
 
@@ -50,10 +52,11 @@ static int collect(struct fm_repl *r, const struct fm_stored *s, struct heads *h
     h->document[0] = s->document;
     for (size_t i = 0; i < s->count; i++) {
         const struct fm_version *v = &s->versions[i];
-        if (!v->counted || v->place != FM_PLACE_OPEN)
+        if (v->place != FM_PLACE_OPEN)
             continue;
-        if (v->cls != FM_CLASS_DISJOINT || is_decision(v) || count == FM_PARENTS_MAX)
+        if (v->cls != FM_CLASS_DISJOINT || is_decision(v))
             return FM_OK;
+        assert(count < FM_PARENTS_MAX);
         int rc = fm_stored_document(r, v, &h->document[count], &actor);
         if (rc != FM_OK)
             return rc;
@@ -135,6 +138,8 @@ static int finish(struct fm_repl *r, const struct fm_stored *s, uint32_t number,
     return fm_draft_write(&draft, document);
 }
 
+_Static_assert((uint64_t)FM_RECORD_VERSIONS_MAX * FM_VERSION_STEP_MAX < FM_VERSION_MAX, "a record's highest number has a next");
+
 /* All heads become parents: the winner first, the others sorted. */
 static int write(struct fm_repl *r, const struct fm_stored *s, const struct heads *h, struct fm_span merged)
 {
@@ -148,44 +153,36 @@ static int write(struct fm_repl *r, const struct fm_stored *s, const struct head
             change.parents[at] = change.parents[at - 1];
         change.parents[at] = h->v[i]->id;
     }
-    if (top == FM_VERSION_MAX)
-        return FM_OK;
     change.version = top + 1;
     int rc = finish(r, s, change.version, merged, &change.document);
-    if (rc == FM_OK)
-        rc = fm_write_version(r, &change, &id);
-    return rc == FM_ELIMIT || rc == FM_ENOTJOINED ? FM_OK : rc; /* then a person has to look at it */
+    return rc == FM_OK ? fm_write_version(r, &change, &id) : rc;
 }
 
 static int settle(struct fm_repl *r, const struct fm_record_ref *record)
 {
     struct fm_stored stored;
+    struct heads heads;
     struct fm_span merged;
-    bool yes = false;
+    bool yes;
     int rc = named(r, &yes);
     if (rc != FM_OK || !yes)
         return rc;
     rc = fm_stored_load(r, record->kind, &record->record, &stored);
-    if (rc != FM_OK)
+    if (rc == FM_OK)
+        rc = collect(r, &stored, &heads);
+    if (rc != FM_OK || heads.count == 0)
         return rc;
-    struct heads *heads = fm_arena_take(&r->scratch, sizeof *heads);
-    if (heads == NULL)
-        return FM_ENOMEM;
-    rc = collect(r, &stored, heads);
-    if (rc == FM_OK && heads->count > 1)
-        rc = pairwise(r, &stored, heads, &yes);
-    if (rc != FM_OK || heads->count < 2 || !yes)
+    rc = pairwise(r, &stored, &heads, &yes);
+    if (rc != FM_OK || !yes)
         return rc;
-    rc = merge(r, &stored, heads, &merged);
-    if (rc == FM_ELIMIT)
-        return FM_OK;
-    return rc == FM_OK ? write(r, &stored, heads, merged) : rc;
+    rc = merge(r, &stored, &heads, &merged);
+    if (rc == FM_OK)
+        rc = write(r, &stored, &heads, merged);
+    return rc == FM_ELIMIT || rc == FM_ENOTJOINED ? FM_OK : rc; /* then a person has to look at it */
 }
 
 int fm_settle_by_policy(struct fm_repl *r, const struct fm_record_ref *record)
 {
-    if (fm_repl_role(r) != FM_ROLE_COORDINATOR)
-        return FM_OK;
     /* A turn may end with many disputed records: each one's memory goes before the next one's comes. */
     struct fm_arena outer = r->scratch;
     r->scratch = (struct fm_arena){0};

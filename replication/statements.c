@@ -1,6 +1,8 @@
 /* STATEMENTS: receipts and epoch notices, newest last. They follow lane 0 of a round, so that their signers are known. */
 #include "replication/session.h"
 
+#include <assert.h>
+
 #include "replication/error.h"
 
 #define STATEMENTS_ITEMS 2u
@@ -76,8 +78,8 @@ int fm_statements_receive(struct fm_repl *r, struct fm_session *s, struct fm_spa
     }
     for (uint32_t i = 0; i < count && s->drop == NULL; i++) {
         int refused = FM_OK;
-        if (fm_walk_bin(&again, &one, FM_STATEMENT_BYTES_MAX) != FM_OK)
-            break;
+        rc = fm_walk_bin(&again, &one, FM_STATEMENT_BYTES_MAX);
+        assert(rc == FM_OK); /* as it was read above */
         rc = fm_receipt_take(r, one, &refused);
         if (rc == FM_OK && refused != FM_OK && refused != FM_EEXISTS)
             rc = fm_session_blame(r, s, refused);

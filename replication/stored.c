@@ -8,11 +8,13 @@ int fm_stored_document(struct fm_repl *r, const struct fm_version *v, struct fm_
     if (rc != FM_OK)
         return rc;
     /* The opened set may leave its cache with the next look-up. */
-    uint8_t *doc_copy = fm_arena_copy(&r->scratch, doc), *who_copy = fm_arena_copy(&r->scratch, who);
-    if (doc_copy == NULL || who_copy == NULL)
+    uint8_t *copy = fm_arena_take(&r->scratch, doc.len + who.len);
+    if (copy == NULL)
         return FM_ENOMEM;
-    *document = fm_span(doc_copy, doc.len);
-    *actor = fm_span(who_copy, who.len);
+    memcpy(copy, doc.data, doc.len);
+    memcpy(copy + doc.len, who.data, who.len);
+    *document = fm_span(copy, doc.len);
+    *actor = fm_span(copy + doc.len, who.len);
     return FM_OK;
 }
 
@@ -93,7 +95,7 @@ const char *fm_stored_deletion(const struct fm_stored *s, char out[160])
 {
     char date[FM_DATE_CHARS], clip[68];
     out[0] = '\0';
-    if (s->shown && s->head.deleted) { /* rule 13 */
+    if (s->head.deleted) { /* rule 13 */
         fm_date_text(date, s->winner->time >> 16);
         (void)snprintf(out, 160, "deleted by %s on %s", fm_submit_clip(clip, s->actor), date);
     }

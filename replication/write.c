@@ -13,9 +13,9 @@ int fm_write_version(struct fm_repl *r, const struct fm_change *change, struct f
     int rc = fm_change_encode(&buf, change);
     if (rc == FM_OK) {
         /* What we sign must never be void for its form, so it is read as everybody else will read it. */
-        struct fm_change *again = fm_arena_take(&r->scratch, sizeof *again);
+        struct fm_change again;
         bool known;
-        rc = again == NULL ? FM_ENOMEM : fm_change_decode(again, fm_buf_span(&buf), &known);
+        rc = fm_change_decode(&again, fm_buf_span(&buf), &known);
     }
     if (rc == FM_OK)
         rc = fm_turn_add(r, FM_LANE_RECORDS, fm_buf_span(&buf), id);
