@@ -1,4 +1,4 @@
-/* A store that fails once: each read, each action and each opening or sealing is counted, and one of them gives FM_ESTORE.
+/* A store that fails once: each read, each action and each opening is counted, and one of them gives FM_ESTORE.
  * After it all is well again, so that an error which is taken for "nothing there" is not hidden by the next one. */
 #ifndef FM_TESTS_FAULTS_H
 #define FM_TESTS_FAULTS_H
