@@ -49,7 +49,7 @@ static int known_content(struct fm_job *job, struct fm_span document, bool *know
         struct fm_span held, actor;
         if (v->tombstone || !v->counted)
             continue;
-        int rc = fm_repl_document(job->r, v, &held, &actor);
+        int rc = fm_stored_read(job->r, v, &held, &actor);
         if (rc != FM_OK)
             return rc;
         *known = fm_doc_same_content(held, document);

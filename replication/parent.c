@@ -68,7 +68,7 @@ static int newest_of(struct fm_job *job, uint32_t number, bool here, const struc
             continue;
         int rc = here ? through_here(r, v, &mine) : FM_OK;
         if (rc == FM_OK && mine)
-            rc = fm_repl_document(r, v, &document, &actor);
+            rc = fm_stored_read(r, v, &document, &actor);
         if (rc != FM_OK)
             return rc;
         if (mine && fm_span_eq(actor, fm_actor_span(&job->actor)))

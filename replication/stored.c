@@ -1,10 +1,17 @@
 #include "replication/date.h"
+#include "replication/inner.h"
 #include "replication/submit.h"
+
+int fm_stored_read(struct fm_repl *r, const struct fm_version *v, struct fm_span *document, struct fm_span *actor)
+{
+    int rc = fm_repl_document(r, v, document, actor);
+    return rc == FM_OK || fm_emit_fatal(rc) ? rc : FM_ECORRUPT;
+}
 
 int fm_stored_document(struct fm_repl *r, const struct fm_version *v, struct fm_span *document, struct fm_span *actor)
 {
     struct fm_span doc, who;
-    int rc = fm_repl_document(r, v, &doc, &who);
+    int rc = fm_stored_read(r, v, &doc, &who);
     if (rc != FM_OK)
         return rc;
     /* The opened set may leave its cache with the next look-up. */

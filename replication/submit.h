@@ -55,6 +55,9 @@ int fm_stored_load(struct fm_repl *r, uint8_t kind, const struct fm_record_id *r
 int fm_stored_head(struct fm_repl *r, uint8_t kind, const struct fm_record_id *record, struct fm_stored *out);
 /* The document of what is shown of it; FM_ENOTFOUND: nothing is, or it is deleted. */
 int fm_stored_shown(struct fm_repl *r, uint8_t kind, const struct fm_record_id *record, struct fm_span *document);
+/* As fm_repl_document, of a version that was judged here, and so was read: that it cannot be read now is FM_ECORRUPT. */
+int fm_stored_read(struct fm_repl *r, const struct fm_version *v, struct fm_span *document, struct fm_span *actor);
+/* The same, copied. */
 int fm_stored_document(struct fm_repl *r, const struct fm_version *v, struct fm_span *document, struct fm_span *actor);
 const struct fm_version *fm_stored_find(const struct fm_stored *s, const struct fm_version_id *id);
 /* The first version on v's first-parent line, v included, that is no tombstone: what a deletion deleted. NULL: none. */

@@ -39,7 +39,7 @@ static int delivered_before(struct fm_job *job, bool *yes)
         struct fm_span document, actor;
         if (!job->stored.versions[i].counted)
             continue;
-        int rc = fm_repl_document(job->r, &job->stored.versions[i], &document, &actor);
+        int rc = fm_stored_read(job->r, &job->stored.versions[i], &document, &actor);
         if (rc != FM_OK)
             return rc;
         *yes = is(document, "status", "DELIVERED");
