@@ -23,8 +23,11 @@ static struct fm_event submitting(struct fm_lab_node *n, const char *type, const
 {
     struct fm_submission *s = fm_arena_take(&n->arena, sizeof *s);
     assert_non_null(s);
-    *s = (struct fm_submission){.type = fm_span_str(type), .action = fm_span_str(action), .has_version = true,
-                                .version = version, .data = fm_text_doc(&n->arena, document),
+    *s = (struct fm_submission){.type = fm_span_str(type),
+                                .action = fm_span_str(action),
+                                .has_version = true,
+                                .version = version,
+                                .data = fm_text_doc(&n->arena, document),
                                 .actor = fm_span_str("operator")};
     return (struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = s};
 }
