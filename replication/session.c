@@ -122,7 +122,7 @@ int fm_session_blame(struct fm_repl *r, struct fm_session *s, int refused)
         }
         if (++s->bad_verifies > FM_BAD_VERIFIES_PER_S_MAX)
             fm_session_strike(s, "bad-signatures");
-    } else if (refused == FM_EFORMAT || refused == FM_EFOREIGN) {
+    } else if (refused == FM_EFORMAT) {
         fm_session_strike(s, "bad-sets"); /* limits and newer formats are no lies */
     }
     if (s->blamed)
@@ -310,8 +310,9 @@ void fm_session_note_set(struct fm_repl *r, const struct fm_set_meta *set, uint3
     if (set->stream.lane == FM_LANE_MEMBERSHIP)
         all->recheck = true;
     all->noted = true;
-    if (all->count == 0 || row == NULL)
+    if (all->count == 0)
         return;
+    assert(row != NULL && (row->fork_sequence == 0 || row->fork_sequence <= row->tips[0].sequence));
     if (fm_reach_slot(r, &set->stream, &slot) != FM_OK) {
         all->no_memory = true;
         return;
@@ -322,7 +323,7 @@ void fm_session_note_set(struct fm_repl *r, const struct fm_set_meta *set, uint3
         int rc = reach == NULL ? FM_ENOMEM : FM_OK;
         if (rc == FM_OK && s->conn == from) {
             fm_reach_raise(row, reach, set->sequence);
-            if (row->fork_sequence != 0 && set->sequence >= row->fork_sequence)
+            if (row->fork_sequence != 0) /* it is the fork, or above it */
                 rc = fm_reach_skip(s, set->arrival);
         } else if (rc == FM_OK && (s->settled || s->hello_sent)) {
             rc = fm_reach_note(r, s, slot, set); /* before that, HAVE will look at the vector */

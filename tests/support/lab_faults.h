@@ -17,7 +17,7 @@ static inline size_t lab_fails_on(const struct fm_lab_node *n, const struct fm_m
     for (size_t i = 0; i < count; i++) {
         own[i] = events[i];
         own[i].now_ms = LAB_NOW + 1000 * (i + 1);
-        own[i].steady_ms = n->events * 10 + i;
+        own[i].steady_ms = own[i].steady_ms != 0 ? own[i].steady_ms : n->events * 10 + i;
         own[i].seed[0] = 77;
         own[i].seed[1] = (uint8_t)i;
     }
