@@ -90,20 +90,19 @@ static int refine(struct fm_job *job)
 
 static int create(struct fm_job *job)
 {
-    struct fm_span assessment, entity;
-    struct fm_record_id id;
+    struct fm_span assessment = fm_span(NULL, 0), entity = assessment;
     struct fm_stored parent;
-    char clip[68];
-    if (fm_doc_str(job->payload, "assessmentId", &assessment) != FM_OK ||
-        fm_doc_str(job->payload, "entityId", &entity) != FM_OK)
-        return fm_submit_refuse(&job->result, "field", "assessmentId, entityId: required");
+    char clip[68], own[37];
+    (void)fm_doc_str(job->payload, "assessmentId", &assessment); /* both are there: fm_submit_check saw them */
+    (void)fm_doc_str(job->payload, "entityId", &entity);
     int rc = find_parent(job->r, assessment, &parent);
     if (rc != FM_OK)
         return rc;
     if (!parent.shown || parent.head.deleted) /* rule 19 */
         return fm_submit_refuse(&job->result, "parent-missing", "Assessment not found: %s is %s; nothing was stored",
                                 fm_submit_clip(clip, assessment), parent.shown ? "deleted" : "not known here");
-    if (fm_uuid_parse(&id, entity) != FM_OK || !parent.head.has_entity || !fm_id_eq(&id, &parent.head.entity)) /* rule 20 */
+    fm_uuid_text(own, &parent.head.entity);
+    if (!parent.head.has_entity || !fm_span_eq(entity, fm_span_str(own))) /* rule 20 */
         return fm_submit_refuse(&job->result, "entity-differs", "Response entity must match assessment entity");
     return FM_OK;
 }

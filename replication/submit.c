@@ -1,5 +1,6 @@
 #include "replication/submit.h"
 
+#include <assert.h>
 #include <stdarg.h>
 
 #include "replication/uuid.h"
@@ -134,12 +135,13 @@ int fm_submit_access(struct fm_job *job, bool from_payload)
 {
     if (!job->spec->entity)
         return FM_OK;
-    struct fm_span text;
-    struct fm_record_id entity = {{0}};
-    if (!from_payload && job->stored.head.has_entity)
-        entity = job->stored.head.entity;
-    else if (from_payload && (fm_doc_str(job->payload, "entityId", &text) != FM_OK || fm_uuid_parse(&entity, text) != FM_OK))
-        return fm_submit_refuse(&job->result, "field", "entityId: required: the UUID of an entity");
+    struct fm_span text = fm_span(NULL, 0);
+    struct fm_record_id entity = job->stored.head.entity; /* zeros if it has none: nobody is assigned to that */
+    if (from_payload) {
+        (void)fm_doc_str(job->payload, "entityId", &text);
+        int rc = fm_uuid_parse(&entity, text);
+        assert(rc == FM_OK); /* fm_submit_check saw it */
+    }
     return fm_actor_assigned(job->r, &job->actor, &entity, &job->result);
 }
 
@@ -179,9 +181,8 @@ int fm_submit_target(struct fm_job *job)
             return rc;
         if (derived && has_id && !fm_id_eq(&own, &id))
             return fm_submit_refuse(&job->result, "field", "id: it follows from the other fields; leave it out");
-        if (derived || has_id)
-            return try_record(job, derived ? &own : &id);
-        return FM_OK;
+        assert(derived || has_id);
+        return try_record(job, derived ? &own : &id);
     }
     if (job->offline_id.len > 0)
         rc = try_offline(job);

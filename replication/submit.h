@@ -124,7 +124,7 @@ int fm_submit_target(struct fm_job *job);
 int fm_submit_number(struct fm_job *job);
 /* Types of the payload's fields; whole: also that none is missing that has to be there. May refuse. */
 int fm_submit_check(struct fm_job *job, bool whole, struct fm_span type_from);
-/* Rule 7 for the entity of the stored record or (from_payload) of the payload. May refuse. */
+/* Rule 7 for the entity of the stored record or (from_payload) of the payload, which was checked as a whole. May refuse. */
 int fm_submit_access(struct fm_job *job, bool from_payload);
 /* The payload with another value of one text field. */
 int fm_submit_replace(struct fm_job *job, const char *key, struct fm_span text);
