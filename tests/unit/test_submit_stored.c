@@ -341,6 +341,91 @@ static void test_a_deleted_delivery_stays_delivered(void **state)
     assert_field(shown(w, HUB, FM_KIND_RESPONSE, ID(2)), "status", "DELIVERED");
 }
 
+/* --- near the limit of one change --- */
+
+/* "front, NAME0:"xxx" …}" with `bytes` bytes in texts of at most 15,000; in the arena. */
+static const char *sized(struct world *w, const char *front, const char *name, size_t bytes)
+{
+    size_t room = strlen(front) + bytes + 200;
+    char *text = fm_arena_take(&w->arena, room), *at = text;
+    assert_non_null(text);
+    at += snprintf(at, room, "%s", front);
+    for (unsigned i = 0; bytes > 0; i++) {
+        size_t len = bytes < 15000 ? bytes : 15000;
+        at += snprintf(at, 32, ", %s%u:\"", name, i);
+        memset(at, 'x', len);
+        at += len;
+        *at++ = '"';
+        bytes -= len;
+    }
+    memcpy(at, "}", 2);
+    return text;
+}
+
+/* Success, or too large: once it was too large it is so for all that are larger. Counts them. */
+static void one_edge(const struct fm_result *res, unsigned counts[2])
+{
+    if (res->status != FM_SUCCESS)
+        fails(res, "too-large", "one change holds at most");
+    else
+        assert_int_equal(counts[1], 0);
+    counts[res->status != FM_SUCCESS]++;
+}
+
+/* The assessment's offlineId becomes its longer id. */
+static void test_an_id_that_grows_past_the_limit(void **state)
+{
+    struct world *w = *state;
+    unsigned counts[2] = {0, 0};
+    succeeds(submit(w, HUB, "assessment", "create", CHIDI, 1,
+                    "{offlineId:\"o\", entityId:\"" ENTITY "\", assessmentType:\"WASH\", assessmentDate:\"2026-10-31\"}"));
+    for (size_t bytes = 64800; bytes <= 65370; bytes += 10) {
+        const char *text = sized(w, "{assessmentId:\"o\", entityId:\"" ENTITY "\", status:\"PLANNED\"", "s", bytes);
+        one_edge(submit(w, HUB, "response", "create", CHIDI, 1, text), counts);
+        fm_arena_reset(&w->arena);
+    }
+    assert_true(counts[0] > 5 && counts[1] > 5);
+}
+
+/* The record fits, and so does the edit; with the verdict's date and name it may not. */
+static void test_a_verdict_that_grows_past_the_limit(void **state)
+{
+    struct world *w = *state;
+    unsigned counts[2] = {0, 0};
+    succeeds(submit(w, HUB, "entity", "create", "operator", 1, "{id:\"" ID(9) "\", name:\"Ngala\"}")); /* approves nothing */
+    for (unsigned i = 100; i < 300; i++) {
+        char front[250], verdict[120];
+        (void)snprintf(front, sizeof front,
+                       "{id:\"01000000-0000-4000-8000-%012u\", entityId:\"" ID(9) "\", assessmentType:\"FOOD\", "
+                       "assessmentDate:\"2026-10-31\"", i);
+        (void)snprintf(verdict, sizeof verdict,
+                       "{id:\"01000000-0000-4000-8000-%012u\", verificationStatus:\"VERIFIED\"}", i);
+        const struct fm_result *res =
+            submit(w, HUB, "assessment", "create", CHIDI, 1, sized(w, front, "s", 63600 + 8 * i));
+        if (res->status != FM_SUCCESS) {
+            fails(res, "too-large", "one change");
+            break;
+        }
+        fm_duo_turn_end(&w->duo, HUB);
+        one_edge(submit(w, HUB, "assessment", "update", CHIDI, 2, verdict), counts);
+        fm_arena_reset(&w->arena);
+    }
+    assert_true(counts[0] > 5 && counts[1] > 5);
+}
+
+/* A second upload under a number that is held: what the two would make together passes the limit, so it is not the same. */
+static void test_an_overlay_past_the_limit_is_no_repeated_upload(void **state)
+{
+    struct world *w = *state;
+    succeeds(submit(w, CAMP, "assessment", "create", AMINA, 1,
+                    sized(w, "{id:\"" ID(1) "\", entityId:\"" ENTITY "\", assessmentType:\"WASH\", "
+                             "assessmentDate:\"2026-10-31\"", "a", 40000)));
+    succeeds(submit(w, CAMP, "assessment", "update", AMINA, 2, sized(w, "{id:\"" ID(1) "\"", "b", 20000)));
+    fails(submit(w, CAMP, "assessment", "update", AMINA, 2, sized(w, "{id:\"" ID(1) "\"", "c", 30000)), "too-large", "");
+    succeeds(submit(w, CAMP, "assessment", "update", AMINA, 2, sized(w, "{id:\"" ID(1) "\"", "b", 20000)));
+    assert_false(w->duo.node[CAMP].result.has_version);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -356,6 +441,9 @@ int main(void)
         CASE(test_what_a_coordinator_says_beside_an_edit),
         CASE(test_a_response_of_a_record_that_no_text_can_name),
         CASE(test_a_deleted_delivery_stays_delivered),
+        CASE(test_an_id_that_grows_past_the_limit),
+        CASE(test_a_verdict_that_grows_past_the_limit),
+        CASE(test_an_overlay_past_the_limit_is_no_repeated_upload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

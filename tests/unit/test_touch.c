@@ -112,6 +112,37 @@ static void test_a_record_that_is_full_and_not_yet_folded_stops_nothing(void **s
     assert_record_full(&t->hub, "create");
 }
 
+/* As many versions as a record may have are held, and none of them counts: who begins it here makes it a full one. */
+static void test_what_is_begun_on_a_record_that_was_full_of_dead_versions(void **state)
+{
+    static const char text[] = "{id:\"07070707-0707-0707-0707-070707070709\", assessmentType:\"WASH\", "
+                               "entityId:\"0e000000-0000-4000-8000-000000000001\", assessmentDate:\"2026-10-31\"}";
+    struct three *t = *state;
+    struct fm_lab_set set;
+    struct fm_head head;
+    for (unsigned i = 0; i < LIMIT; i++) {
+        one_version(t, &set, i);
+        take(&t->hub, &set, 0);
+        fm_lab_set_free(&set);
+    }
+    revoke(t, 0);
+    assert_false(shown(&t->hub, 9));
+    bound(&t->hub, &bounded[0]);
+    struct fm_submission s = {.type = fm_span_str("assessment"), .action = fm_span_str("create"),
+                              .data = fm_text_doc(&t->hub.arena, text), .actor = fm_span_str("operator")};
+    struct answer answer = {.sink = t->hub.sink};
+    t->hub.sink = (struct fm_sink){.ctx = &answer, .act = keep_result};
+    assert_int_equal(fm_lab_step(&t->hub, (struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &s}), 0);
+    t->hub.sink = answer.sink;
+    assert_int_equal(answer.result.status, FM_CONFLICT);
+    assert_string_equal(answer.result.message, "kept, but it does not count here yet");
+    assert_true(answer.result.has_version && !answer.result.opened_conflict);
+    assert_int_equal(find_head(&t->hub, 9, &head), 0);
+    assert_true(!head.shown && head.versions > FM_RECORD_VERSIONS_MAX);
+    assert_int_equal(fm_lab_end(&t->hub), 0);
+    assert_record_full(&t->hub, "create");
+}
+
 /* A version's id does not tell the lane: a stream forked in the lane of membership may hold it in as many sets as its row
  * has room for, all dead; the one set of records that holds it must count all the same. */
 static void test_dead_holders_make_room_for_a_live_one(void **state)
@@ -141,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_full_record_shows_nothing_in_any_order),
         CASE(test_a_record_that_is_full_and_not_yet_folded_stops_nothing),
+        CASE(test_what_is_begun_on_a_record_that_was_full_of_dead_versions),
         CASE(test_dead_holders_make_room_for_a_live_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
