@@ -136,8 +136,10 @@ static void messages_out_of_phase_are_refused(void **state)
     static const uint8_t ack[] = {0x93, FM_MSG_ACK, 7, 9}, pong[] = {0x91, FM_MSG_PONG};
     static const uint8_t data[] = {0x93, FM_MSG_DATA, 9, 0x90};
     static const uint8_t none[] = {0x91, 12}, zero[] = {0x91, 0}, map[] = {0x80};
+    static const uint8_t more[] = {0x93, FM_MSG_STATEMENTS, 0x90, 0x90};
     const struct fm_span cases[] = {fm_span(ack, sizeof ack), fm_span(pong, sizeof pong), fm_span(data, sizeof data),
-                                    fm_span(none, sizeof none), fm_span(zero, sizeof zero), fm_span(map, sizeof map)};
+                                    fm_span(none, sizeof none), fm_span(zero, sizeof zero), fm_span(map, sizeof map),
+                                    fm_span(more, sizeof more)};
     (void)state;
     struct fm_peers *p = peers_new(three, 3, 1);
     struct sample *samples = calloc(16, sizeof *samples);
@@ -282,6 +284,33 @@ static void bad_sets_are_struck(void **state)
     peers_free(p);
 }
 
+/* Each one that is none is a strike; at the last one the rest of the message is not looked at. */
+static void statements_that_are_none_are_struck(void **state)
+{
+    (void)state;
+    struct fm_peers *p = peers_new(three, 3, 1);
+    struct sample *samples = calloc(16, sizeof *samples);
+    samples_take(p, samples);
+    for (uint8_t count = 1; count <= FM_STRIKES_MAX + 2; count++) {
+        uint8_t message[64] = {0x92, FM_MSG_STATEMENTS, (uint8_t)(0x90 | count)};
+        for (uint8_t i = 0; i < count; i++)
+            memcpy(message + 3 + 3 * i, "\xc4\x01\xc0", 3);
+        greet(p, &samples[FM_MSG_HELLO]);
+        p->nodes[1].refused = NULL;
+        uint64_t refused = p->nodes[1].refused_count;
+        assert_int_equal(inject(p, message, 3u + 3u * count), 0);
+        assert_string_equal(p->nodes[1].refused, "format");
+        assert_int_equal(p->nodes[1].refused_count - refused, 1); /* told once a message */
+        if (count < FM_STRIKES_MAX)
+            assert_null(p->nodes[1].dropped);
+        else
+            assert_string_equal(p->nodes[1].dropped, "bad-sets");
+        hang_up(p);
+    }
+    free(samples);
+    peers_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +319,7 @@ int main(void)
         cmocka_unit_test(hellos_of_others_are_refused),
         cmocka_unit_test(changed_bytes_do_no_harm),
         cmocka_unit_test(bad_sets_are_struck),
+        cmocka_unit_test(statements_that_are_none_are_struck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
