@@ -50,15 +50,13 @@ struct fm_session *fm_session_find(const struct fm_repl *r, uint32_t conn)
 static void session_remove(struct fm_repl *r, struct fm_session *s)
 {
     struct fm_sessions *all = r->sessions;
-    for (size_t i = 0; i < all->count; i++) {
-        if (all->peers[i] == s) {
-            all->peers[i] = all->peers[--all->count];
-            all->peers[all->count] = NULL;
-            session_free(s);
-            return;
-        }
-    }
-    assert(!"session");
+    size_t i = 0;
+    while (all->peers[i] != s)
+        i++;
+    assert(i < all->count);
+    all->peers[i] = all->peers[--all->count];
+    all->peers[all->count] = NULL;
+    session_free(s);
 }
 
 int fm_message_open(struct fm_walk *w, struct fm_span message, enum fm_message_kind kind, uint32_t items)

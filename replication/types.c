@@ -51,8 +51,8 @@ struct fm_arena_block {
     size_t used, cap;
     _Alignas(16) uint8_t bytes[];
 };
-#ifdef FM_SANITIZED /* in tests nearly every piece is one of its own: overruns show, and each can be refused */
-#define BLOCK_BYTES ((size_t)256)
+#ifdef FM_SANITIZED /* in tests each piece is one of its own: overruns show, and each can be refused */
+#define BLOCK_BYTES ((size_t)16)
 #else
 #define BLOCK_BYTES ((size_t)64 * 1024)
 #endif

@@ -106,10 +106,42 @@ static void test_an_act_survives_a_failure_at_any_call(void **state)
     free(act);
 }
 
+/* What the camp planned is delivered at the hub, which looks into each version for an earlier delivery. */
+static void test_turning_delivered_survives_a_failure_at_any_call(void **state)
+{
+    static const char text[] = "{entityId:\"0e000000-0000-4000-8000-000000000001\", status:\"PLANNED\", type:\"x\"}";
+    struct three *t = *state;
+    struct fm_version_id last;
+    for (uint32_t number = 1; number <= 3; number++) {
+        struct fm_change change =
+            fm_lab_change(&t->a, number == 1 ? FM_CREATE : FM_UPDATE, 1, number, number == 1 ? NULL : &last, text);
+        change.kind = FM_KIND_RESPONSE;
+        assert_int_equal(fm_lab_write(&t->a, &change, &last), 0);
+        assert_int_equal(fm_lab_end(&t->a), 0);
+    }
+    fm_lab_exchange(&t->hub, &t->a, 0);
+    struct fm_submission s = {.type = fm_span_str("response"),
+                              .action = fm_span_str("update"),
+                              .has_version = true,
+                              .version = 4,
+                              .actor = fm_span_str("operator")};
+    s.data = fm_text_doc(&t->hub.arena, "{id:\"07070707-0707-0707-0707-070707070701\", status:\"DELIVERED\"}");
+    struct fm_event event = {.kind = FM_EVENT_SUBMIT, .submission = &s};
+    assert_true(lab_fails(&t->hub, &event, 1) > 60);
+    assert_int_equal(fm_lab_step(&t->hub, event), 0);
+    assert_int_equal(fm_lab_end(&t->hub), 0);
+    struct fm_head head;
+    struct fm_record_id id = fm_lab_record(1);
+    const struct fm_port *port = fm_memory_port(t->hub.store);
+    assert_int_equal(port->head(port->ctx, FM_KIND_RESPONSE, &id, &t->hub.arena, &head), 0);
+    assert_int_equal(head.number, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_a_core_without_memory_is_not_born), CASE(test_a_set_that_closes_early_survives_a_failure_at_any_call),
-        CASE(test_our_own_revocation_survives_a_failure_at_any_call), CASE(test_an_act_survives_a_failure_at_any_call)};
+        CASE(test_our_own_revocation_survives_a_failure_at_any_call), CASE(test_an_act_survives_a_failure_at_any_call),
+        CASE(test_turning_delivered_survives_a_failure_at_any_call)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

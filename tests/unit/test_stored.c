@@ -85,6 +85,21 @@ static void test_folds_without_their_key(void **state)
     assert_int_equal(fm_lab_act(&t->hub, &act, &refused), FM_ECORRUPT);
 }
 
+/* The list of what is to be folded outlived the key. */
+static void test_the_list_of_folds_without_their_key(void **state)
+{
+    struct three *t = *state;
+    struct fm_row row = {
+        .kind = FM_ROW_TOUCH, .record_kind = FM_KIND_ASSESSMENT, .record = fm_lab_record(1), .present = true};
+    struct fm_version_id base = write_one(&t->hub, FM_CREATE, 1, 1, NULL, "{a:1}");
+    write_one(&t->hub, FM_UPDATE, 1, 2, &base, "{a:2}");
+    write_one(&t->hub, FM_UPDATE, 1, 2, &base, "{a:3}");
+    assert_int_equal(fm_lab_end(&t->hub), 0);
+    assert_int_equal(fm_memory_apply(t->hub.store, &row), 0);
+    t->hub.device.crypto.unbox = no_unbox;
+    assert_int_equal(fm_lab_restart(&t->hub), FM_ECORRUPT);
+}
+
 /* --- rows that are gone --- */
 
 static struct fm_port broken;
@@ -169,6 +184,7 @@ static void test_a_clock_of_another_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {CASE(test_sealed_records_without_their_key), CASE(test_folds_without_their_key),
-                                       CASE(test_rows_that_are_gone), CASE(test_a_clock_of_another_size)};
+                                       CASE(test_the_list_of_folds_without_their_key), CASE(test_rows_that_are_gone),
+                                       CASE(test_a_clock_of_another_size)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,8 +15,8 @@
 #define HUB FM_DUO_COORDINATOR
 #define CAMP FM_DUO_CAMP
 #define ENTITY "0e000000-0000-4000-8000-000000000001"
-#define AMINA "0a000000-0000-4000-8000-000000000001"  /* an assessor of the entity */
-#define CHIDI "0a000000-0000-4000-8000-000000000003"  /* a coordinator */
+#define AMINA "0a000000-0000-4000-8000-000000000001" /* an assessor of the entity */
+#define CHIDI "0a000000-0000-4000-8000-000000000003" /* a coordinator */
 #define ID(n) "01000000-0000-4000-8000-00000000000" #n
 
 struct world {
@@ -28,8 +28,12 @@ struct world {
 static const struct fm_result *submit(struct world *w, int at, const char *type, const char *action, const char *actor,
                                       int64_t number, const char *document)
 {
-    struct fm_submission s = {.type = fm_span_str(type), .action = fm_span_str(action), .actor = fm_span_str(actor),
-                              .has_version = true, .version = number, .data = fm_text_doc(&w->arena, document)};
+    struct fm_submission s = {.type = fm_span_str(type),
+                              .action = fm_span_str(action),
+                              .actor = fm_span_str(actor),
+                              .has_version = true,
+                              .version = number,
+                              .data = fm_text_doc(&w->arena, document)};
     fm_duo_step(&w->duo, at, &(struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &s});
     assert_int_equal(w->duo.node[at].results, 1);
     return &w->duo.node[at].result;
@@ -61,7 +65,8 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     fm_duo_init(&w->duo);
-    succeeds(submit(w, HUB, "entity", "create", "operator", 1, "{id:\"" ENTITY "\", name:\"Dikwa\", autoApproveEnabled:true}"));
+    succeeds(
+        submit(w, HUB, "entity", "create", "operator", 1, "{id:\"" ENTITY "\", name:\"Dikwa\", autoApproveEnabled:true}"));
     succeeds(submit(w, HUB, "user", "create", "operator", 1, "{id:\"" AMINA "\", name:\"Amina\", roles:[\"ASSESSOR\"]}"));
     succeeds(submit(w, HUB, "user", "create", "operator", 1, "{id:\"" CHIDI "\", name:\"Chidi\", roles:[\"COORDINATOR\"]}"));
     const struct fm_result *res = submit(w, HUB, "assignment", "create", "operator", 1,
@@ -89,8 +94,12 @@ static struct fm_version_id write_raw(struct world *w, int at, uint8_t kind, uin
 {
     struct fm_duo_node *n = &w->duo.node[at];
     struct fm_event event = {.kind = FM_EVENT_SUBMIT, .now_ms = w->duo.now_ms};
-    struct fm_change change = {.kind = kind, .action = action, .version = number, .actor = fm_span_str(actor),
-                               .parent_count = parent != NULL, .document = fm_text_doc(&w->arena, document)};
+    struct fm_change change = {.kind = kind,
+                               .action = action,
+                               .version = number,
+                               .actor = fm_span_str(actor),
+                               .parent_count = parent != NULL,
+                               .document = fm_text_doc(&w->arena, document)};
     struct fm_version_id id;
     struct fm_buf item;
     assert_int_equal(fm_uuid_parse(&change.record, fm_span_str(record)), FM_OK);
@@ -142,8 +151,15 @@ static void test_words_in_sentences_are_clipped(void **state)
     static const struct {
         const char *unit;
         size_t times, want;
-    } cases[] = {{"x", 60, 60}, {"x", 61, 60}, {"\xc3\xa9", 31, 60}, {"\xe2\x82\xac", 21, 60}, {"\xf0\x9f\x98\x80", 16, 60},
-                 {"x\xc3\xa9", 21, 60}, {"\xe2\x82\xac\xc3\xa9", 13, 60}, {"\xe2\x82\xacx", 16, 60}, {"xx\xe2\x82\xac", 13, 60},
+    } cases[] = {{"x", 60, 60},
+                 {"x", 61, 60},
+                 {"\xc3\xa9", 31, 60},
+                 {"\xe2\x82\xac", 21, 60},
+                 {"\xf0\x9f\x98\x80", 16, 60},
+                 {"x\xc3\xa9", 21, 60},
+                 {"\xe2\x82\xac\xc3\xa9", 13, 60},
+                 {"\xe2\x82\xacx", 16, 60},
+                 {"xx\xe2\x82\xac", 13, 60},
                  {"\x80", 70, 0}};
     static const char front[] = "Unknown sync type: ";
     struct world *w = *state;
@@ -221,8 +237,8 @@ static void test_a_verdict_on_a_record_without_a_status(void **state)
 {
     static const char verify[] = "{id:\"" ID(1) "\", verificationStatus:\"VERIFIED\"}";
     struct world *w = *state;
-    struct fm_version_id base = write_raw(w, HUB, FM_KIND_ASSESSMENT, FM_CREATE, ID(1), 1, NULL, CHIDI,
-                                          "{entityId:\"" ENTITY "\", a:1}");
+    struct fm_version_id base =
+        write_raw(w, HUB, FM_KIND_ASSESSMENT, FM_CREATE, ID(1), 1, NULL, CHIDI, "{entityId:\"" ENTITY "\", a:1}");
     fails(submit(w, HUB, "assessment", "update", CHIDI, 2, verify), "verification", "verificationStatus: only PENDING");
     /* The same content as a version held, but that one says nothing of a verdict: no repeated upload. */
     write_raw(w, HUB, FM_KIND_ASSESSMENT, FM_UPDATE, ID(1), 2, &base, CHIDI, "{entityId:\"" ENTITY "\", a:2}");
@@ -285,7 +301,7 @@ static void test_what_a_coordinator_says_beside_an_edit(void **state)
     struct world *w = *state;
     succeeds(submit(w, CAMP, "assessment", "create", AMINA, 1,
                     "{id:\"" ID(1) "\", entityId:\"" ENTITY "\", assessmentType:\"FOOD\", assessmentDate:\"2026-10-31\", "
-                    "priority:\"CRITICAL\"}"));
+                                   "priority:\"CRITICAL\"}"));
     turn(w);
     fails(submit(w, HUB, "assessment", "update", CHIDI, 2,
                  "{id:\"" ID(1) "\", verificationStatus:\"REJECTED\", rejectionReason:\"\", rejectionFeedback:\"f\"}"),
@@ -306,8 +322,8 @@ static void test_what_a_coordinator_says_beside_an_edit(void **state)
     succeeds(submit(w, HUB, "assessment", "update", CHIDI, 4, "{id:\"" ID(1) "\", verificationStatus:\"VERIFIED\"}"));
     assert_false(w->duo.node[HUB].result.has_version);
     /* An edit of what was verified makes it PENDING; to say so as well is no verdict. */
-    succeeds(submit(w, HUB, "assessment", "update", CHIDI, 5,
-                    "{id:\"" ID(1) "\", note:\"o\", verificationStatus:\"PENDING\"}"));
+    succeeds(
+        submit(w, HUB, "assessment", "update", CHIDI, 5, "{id:\"" ID(1) "\", note:\"o\", verificationStatus:\"PENDING\"}"));
     assert_field(shown(w, HUB, FM_KIND_ASSESSMENT, ID(1)), "verificationStatus", "PENDING");
     fails(submit(w, HUB, "assessment", "update", CHIDI, 6, "{id:\"" ID(1) "\", verificationStatus:\"DRAFT\"}"),
           "verification", "verificationStatus: PENDING cannot become DRAFT");
@@ -321,8 +337,9 @@ static void test_a_response_of_a_record_that_no_text_can_name(void **state)
     char text[300], name[66];
     memset(name, 'x', 65);
     name[65] = '\0';
-    fails(submit(w, CAMP, "response", "create", AMINA, 1,
-                 "{assessmentId:\"\", entityId:\"" ENTITY "\", status:\"PLANNED\"}"), "parent-missing", "Assessment not found");
+    fails(
+        submit(w, CAMP, "response", "create", AMINA, 1, "{assessmentId:\"\", entityId:\"" ENTITY "\", status:\"PLANNED\"}"),
+        "parent-missing", "Assessment not found");
     (void)snprintf(text, sizeof text, "{assessmentId:\"%s\", entityId:\"" ENTITY "\", status:\"PLANNED\"}", name);
     fails(submit(w, CAMP, "response", "create", AMINA, 1, text), "parent-missing", "Assessment not found: xxx");
 }
@@ -334,7 +351,8 @@ static void test_a_deleted_delivery_stays_delivered(void **state)
     succeeds(submit(w, HUB, "assessment", "create", CHIDI, 1,
                     "{id:\"" ID(1) "\", entityId:\"" ENTITY "\", assessmentType:\"WASH\", assessmentDate:\"2026-10-31\"}"));
     succeeds(submit(w, HUB, "response", "create", CHIDI, 1,
-                    "{id:\"" ID(2) "\", assessmentId:\"" ID(1) "\", entityId:\"" ENTITY "\", status:\"DELIVERED\", items:null}"));
+                    "{id:\"" ID(2) "\", assessmentId:\"" ID(1) "\", entityId:\"" ENTITY
+                                                               "\", status:\"DELIVERED\", items:null}"));
     succeeds(submit(w, HUB, "response", "delete", CHIDI, 2, "{id:\"" ID(2) "\"}"));
     fails(submit(w, HUB, "response", "update", CHIDI, 3, "{id:\"" ID(2) "\", status:\"PLANNED\"}"), "delivered", "status:");
     succeeds(submit(w, HUB, "response", "update", CHIDI, 3, "{id:\"" ID(2) "\", type:\"t\"}"));
@@ -379,10 +397,13 @@ static void test_an_id_that_grows_past_the_limit(void **state)
     unsigned counts[2] = {0, 0};
     succeeds(submit(w, HUB, "assessment", "create", CHIDI, 1,
                     "{offlineId:\"o\", entityId:\"" ENTITY "\", assessmentType:\"WASH\", assessmentDate:\"2026-10-31\"}"));
-    for (size_t bytes = 64800; bytes <= 65370; bytes += 10) {
+    for (size_t bytes = 64800;; bytes += 8) {
         const char *text = sized(w, "{assessmentId:\"o\", entityId:\"" ENTITY "\", status:\"PLANNED\"", "s", bytes);
-        one_edge(submit(w, HUB, "response", "create", CHIDI, 1, text), counts);
+        const struct fm_result *res = submit(w, HUB, "response", "create", CHIDI, 1, text);
         fm_arena_reset(&w->arena);
+        if (strcmp(res->code, "field") == 0) /* it is no document of one change as it came */
+            break;
+        one_edge(res, counts);
     }
     assert_true(counts[0] > 5 && counts[1] > 5);
 }
@@ -397,11 +418,11 @@ static void test_a_verdict_that_grows_past_the_limit(void **state)
         char front[250], verdict[120];
         (void)snprintf(front, sizeof front,
                        "{id:\"01000000-0000-4000-8000-%012u\", entityId:\"" ID(9) "\", assessmentType:\"FOOD\", "
-                       "assessmentDate:\"2026-10-31\"", i);
-        (void)snprintf(verdict, sizeof verdict,
-                       "{id:\"01000000-0000-4000-8000-%012u\", verificationStatus:\"VERIFIED\"}", i);
-        const struct fm_result *res =
-            submit(w, HUB, "assessment", "create", CHIDI, 1, sized(w, front, "s", 63600 + 8 * i));
+                                                                                  "assessmentDate:\"2026-10-31\"",
+                       i);
+        (void)snprintf(verdict, sizeof verdict, "{id:\"01000000-0000-4000-8000-%012u\", verificationStatus:\"VERIFIED\"}",
+                       i);
+        const struct fm_result *res = submit(w, HUB, "assessment", "create", CHIDI, 1, sized(w, front, "s", 63600 + 8 * i));
         if (res->status != FM_SUCCESS) {
             fails(res, "too-large", "one change");
             break;
@@ -418,8 +439,10 @@ static void test_an_overlay_past_the_limit_is_no_repeated_upload(void **state)
 {
     struct world *w = *state;
     succeeds(submit(w, CAMP, "assessment", "create", AMINA, 1,
-                    sized(w, "{id:\"" ID(1) "\", entityId:\"" ENTITY "\", assessmentType:\"WASH\", "
-                             "assessmentDate:\"2026-10-31\"", "a", 40000)));
+                    sized(w,
+                          "{id:\"" ID(1) "\", entityId:\"" ENTITY "\", assessmentType:\"WASH\", "
+                                         "assessmentDate:\"2026-10-31\"",
+                          "a", 40000)));
     succeeds(submit(w, CAMP, "assessment", "update", AMINA, 2, sized(w, "{id:\"" ID(1) "\"", "b", 20000)));
     fails(submit(w, CAMP, "assessment", "update", AMINA, 2, sized(w, "{id:\"" ID(1) "\"", "c", 30000)), "too-large", "");
     succeeds(submit(w, CAMP, "assessment", "update", AMINA, 2, sized(w, "{id:\"" ID(1) "\"", "b", 20000)));

@@ -1,5 +1,6 @@
 /* A record past its bound of versions shows nothing, whatever the order in which they came, and stops no node; and a version
  * that more sets hold than its row has room for. */
+#include "tests/support/no_memory.h"
 #include "tests/support/lab_three.h"
 #include "replication/uuid.h"
 #include "tests/support/text_doc.h"
@@ -112,6 +113,115 @@ static void test_a_record_that_is_full_and_not_yet_folded_stops_nothing(void **s
     assert_record_full(&t->hub, "create");
 }
 
+/* All of them come in one set, and their parent is held nowhere: the record is full before it was ever folded. */
+static void full_at_once(struct three *t, struct fm_lab_set *out)
+{
+    struct fm_span items[LIMIT + 1];
+    struct fm_version_id nowhere = {{1}};
+    for (unsigned i = 0; i <= LIMIT; i++) {
+        struct fm_change change = fm_lab_change(&t->a, FM_UPDATE, 9, 2 + i, &nowhere, "{a:1}");
+        struct fm_buf item;
+        fm_buf_init(&item, 0);
+        assert_int_equal(fm_change_encode(&item, &change), 0);
+        items[i] = fm_span(fm_arena_copy(&t->a.arena, fm_buf_span(&item)), item.len);
+        fm_buf_fini(&item);
+    }
+    fm_lab_set(out, &t->a.device,
+               (struct fm_set_header){.stream = {.incarnation = 77, .lane = 1}, .has_grant = true, .grant = grant_of(&t->a)},
+               items, LIMIT + 1, NULL);
+}
+
+static int rows_to(void *ctx, const struct fm_action *action)
+{
+    return action->kind == FM_DO_ROW ? fm_memory_apply(ctx, &action->row) : 0;
+}
+
+/* One turn with the set that fills the record, on a copy of what the hub committed; call number `left` fails. */
+static int fill(struct three *t, const struct fm_lab_set *set, int64_t left, bool *hit, struct fm_digest out[2])
+{
+    struct fm_memory *copy = fm_memory_clone(t->hub.saved);
+    struct fm_port port = *fm_memory_port(copy);
+    struct fm_fault f;
+    struct fm_event event = {.kind = FM_EVENT_START, .now_ms = LAB_NOW};
+    inner_versions = port.versions;
+    port.versions = bounded_versions;
+    fm_fault_init(&f, &port, &t->hub.device.crypto, (struct fm_sink){.ctx = copy, .act = rows_to});
+    struct fm_repl *core = fm_repl_new(&t->hub.self, &f.crypto, &f.port);
+    assert_non_null(core);
+    assert_int_equal(fm_fault_step(&f, core, &event), 0);
+    f.left = left;
+    event = (struct fm_event){.kind = FM_EVENT_TAKE, .now_ms = LAB_NOW, .bytes = fm_buf_span(&set->bytes), .seed = {1}};
+    int rc = fm_fault_step(&f, core, &event);
+    event.kind = FM_EVENT_TURN_END;
+    rc = rc == 0 ? fm_fault_step(&f, core, &event) : rc;
+    *hit = f.hit;
+    f.left = -1;
+    if (rc == 0)
+        assert_int_equal(fm_repl_digest(core, &out[0], &out[1]), 0);
+    fm_repl_free(core);
+    fm_memory_free(copy);
+    return rc;
+}
+
+static void test_closing_a_full_record_survives_a_failure_at_any_call(void **state)
+{
+    struct three *t = *state;
+    struct fm_digest want[2], got[2];
+    struct fm_lab_set sets[LIMIT + 2];
+    bool hit;
+    full_at_once(t, &sets[LIMIT + 1]);
+    for (unsigned i = 0; i <= LIMIT; i++)
+        one_version(t, &sets[i], i);
+    for (int known = 0; known < 2; known++) {
+        const struct fm_lab_set *last = &sets[known == 0 ? LIMIT + 1 : LIMIT];
+        for (unsigned i = 0; known == 1 && i < LIMIT; i++)
+            take(&t->hub, &sets[i], 0);
+        assert_int_equal(fill(t, last, -1, &hit, want), 0);
+        for (int memory = 0; memory < 2; memory++) {
+            int64_t n = 0;
+            fm_fault_memory = memory == 1;
+            for (hit = true; hit; n++) {
+                int rc = fill(t, last, n, &hit, got);
+                assert_true(rc == (hit ? memory == 1 ? FM_ENOMEM : FM_ESTORE : 0) || (memory == 1 && rc == 0));
+            }
+            fm_fault_memory = false;
+            assert_true(n > 5);
+            assert_memory_equal(want, got, sizeof want);
+        }
+    }
+    for (unsigned i = 0; i < LIMIT + 2; i++)
+        fm_lab_set_free(&sets[i]);
+}
+
+/* A port that shows as many versions as a record may have for a submission to be taken: all the same one. */
+static int many_versions(void *ctx, uint8_t kind, const struct fm_record_id *record, struct fm_arena *arena,
+                         struct fm_version **out, size_t *count)
+{
+    int rc = inner_versions(ctx, kind, record, arena, out, count);
+    if (rc != FM_OK || kind != FM_KIND_ASSESSMENT)
+        return rc;
+    struct fm_version *all = fm_arena_take(arena, FM_RECORD_VERSIONS_WRITE_MAX * sizeof *all);
+    assert_non_null(all);
+    for (size_t i = 0; i < FM_RECORD_VERSIONS_WRITE_MAX; i++)
+        all[i] = (*out)[0];
+    *out = all;
+    *count = FM_RECORD_VERSIONS_WRITE_MAX;
+    return FM_OK;
+}
+
+static void test_a_record_half_full_takes_no_more_submissions(void **state)
+{
+    struct three *t = *state;
+    struct fm_lab_set set;
+    one_version(t, &set, 0);
+    take(&t->hub, &set, 0);
+    bound(&t->hub, &bounded[0]);
+    bounded[0].versions = many_versions;
+    assert_record_full(&t->hub, "update");
+    assert_record_full(&t->hub, "create");
+    fm_lab_set_free(&set);
+}
+
 /* As many versions as a record may have are held, and none of them counts: who begins it here makes it a full one. */
 static void test_what_is_begun_on_a_record_that_was_full_of_dead_versions(void **state)
 {
@@ -172,6 +282,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_full_record_shows_nothing_in_any_order),
         CASE(test_a_record_that_is_full_and_not_yet_folded_stops_nothing),
+        CASE(test_closing_a_full_record_survives_a_failure_at_any_call),
+        CASE(test_a_record_half_full_takes_no_more_submissions),
         CASE(test_what_is_begun_on_a_record_that_was_full_of_dead_versions),
         CASE(test_dead_holders_make_room_for_a_live_one),
     };
