@@ -138,7 +138,7 @@ static int finish(struct fm_repl *r, const struct fm_stored *s, uint32_t number,
     return fm_draft_write(&draft, document);
 }
 
-_Static_assert((uint64_t)FM_RECORD_VERSIONS_MAX * FM_VERSION_STEP_MAX < FM_VERSION_MAX, "a record's highest number has a next");
+_Static_assert((uint64_t)FM_RECORD_VERSIONS_MAX * FM_VERSION_STEP_MAX < FM_VERSION_MAX, "the highest number has a next one");
 
 /* All heads become parents: the winner first, the others sorted. */
 static int write(struct fm_repl *r, const struct fm_stored *s, const struct heads *h, struct fm_span merged)
