@@ -1,11 +1,6 @@
 /* Records that share an offlineId (rule 54): all are kept, the lowest id answers for it, the others are told of. */
 #include "store/base.h"
 
-static int end_of(int error)
-{
-    return error == FM_ENOTFOUND ? FM_OK : error;
-}
-
 int fm_store_namesakes(struct fm_store *s, uint8_t kind, struct fm_span offline_id, struct fm_record_id *out, size_t max,
                        size_t *count)
 {
@@ -23,7 +18,7 @@ int fm_store_namesakes(struct fm_store *s, uint8_t kind, struct fm_span offline_
     while (*count < max && (error = fm_scan_next(&scan, &key, &body)) == FM_OK)
         out[(*count)++] = fm_keys_read_record(key, from.len - 1).record;
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 int fm_store_duplicates(struct fm_store *s, const struct fm_duplicate *after, struct fm_duplicate *out, size_t max,
@@ -52,5 +47,5 @@ int fm_store_duplicates(struct fm_store *s, const struct fm_duplicate *after, st
         last = at;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }

@@ -2,6 +2,7 @@
 #ifndef FM_STORE_BASE_H
 #define FM_STORE_BASE_H
 
+#include <assert.h>
 #include <lmdb.h>
 
 #include "replication/error.h"
@@ -59,6 +60,18 @@ uint64_t fm_sums_fresh(struct fm_store *s); /* a fresh id, never 0 */
 
 /* --- txn.c --- */
 int fm_txn_error(struct fm_store *s, int rc); /* LMDB's or errno's number as ours; marks the store dead where it is */
+/* For calls that fail only if they are called wrongly. */
+static inline void fm_txn_sure(int rc)
+{
+    assert(rc == 0);
+    (void)rc;
+}
+/* The error of a look-up of what must be there. */
+static inline int fm_txn_held(int error)
+{
+    return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+}
+int fm_txn_commit(struct fm_store *s); /* the open transaction as it is; it is gone whatever comes back (TRAPS L23) */
 int fm_txn_fail(struct fm_store *s, int error); /* makes it sticky if an error, and returns what is sticky */
 /* The open write transaction or a short read one; each begin that returned 0 needs its end. Nests. */
 int fm_txn_read_begin(struct fm_store *s, MDB_txn **out);
@@ -87,6 +100,11 @@ int fm_scan_open(struct fm_scan *scan, struct fm_store *s, enum fm_table table, 
 void fm_scan_close(struct fm_scan *scan);
 int fm_scan_next(struct fm_scan *scan, struct fm_span *key, struct fm_span *body); /* FM_ENOTFOUND: no more */
 int fm_scan_next_raw(struct fm_scan *scan, struct fm_span *key, struct fm_span *value);
+/* The error of a list whose rows were read to their end. */
+static inline int fm_scan_end(int error)
+{
+    return error == FM_ENOTFOUND ? FM_OK : error;
+}
 
 /* --- sets.c --- */
 int fm_sets_put(struct fm_store *s, const struct fm_set_meta *meta, struct fm_span bytes);
@@ -104,7 +122,8 @@ int fm_sets_log_check(struct fm_store *s, const struct fm_log_entry *entry, stru
 int fm_sets_meta(struct fm_store *s, const struct fm_log_entry *entry, struct fm_set_meta *out);
 /* By stream hash and index row; the log entry must be the one the row names. */
 int fm_sets_meta_of(struct fm_store *s, struct fm_span key, struct fm_span body, struct fm_set_meta *out);
-bool fm_sets_rebuilding(struct fm_store *s); /* log entries without index rows: after fm_store_clear_derived */
+/* Are there log entries without index rows? So it is after fm_store_clear_derived. */
+int fm_sets_rebuilding(struct fm_store *s, bool *out);
 
 /* --- versions.c, heads.c --- */
 int fm_versions_put(struct fm_store *s, const struct fm_version *v, const struct fm_version *before);
@@ -120,8 +139,10 @@ int fm_port_head_of(struct fm_span key, struct fm_span body, struct fm_arena *ar
 
 /* --- pages.c --- */
 int fm_pages_metas(struct fm_store *s); /* FM_ECORRUPT if LMDB may have taken an older commit for the last one */
+int fm_pages_free(struct fm_store *s, MDB_txn *txn, size_t *pages); /* how many LMDB can use again; not in a write one */
 
 /* --- env.c --- */
+int fm_env_errno(int number); /* a file's trouble, not the store's: FM_EDISKFULL, FM_ENOMEM, else FM_EIO */
 int fm_env_sync_dir(const char *dir);
 int fm_env_sync_parent(const char *path);
 

@@ -25,11 +25,12 @@ int fm_store_restored(struct fm_store *s)
     static const char *const notes[] = {"machine", "open-counter"};
     struct fm_row_key key;
     assert(s->txn != NULL);
-    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
-        if (fm_keys_name(&key, 0, notes[i]))
-            fm_txn_del(s, FM_TABLE_NOTES, &key, false);
-    if (fm_keys_name(&key, FM_KEYS_SPACE_CORE, FM_META_INCARNATION))
-        fm_txn_del(s, FM_TABLE_META, &key, false);
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+        fm_keys_name(&key, 0, notes[i]);
+        fm_txn_del(s, FM_TABLE_NOTES, &key, false);
+    }
+    fm_keys_name(&key, FM_KEYS_SPACE_CORE, FM_META_INCARNATION);
+    fm_txn_del(s, FM_TABLE_META, &key, false);
     s->now.store_id = fm_sums_fresh(s);
     s->now.changes_id = fm_sums_fresh(s);
     s->dirty = true;

@@ -45,10 +45,10 @@ static int order(const struct side *a, const struct side *b)
     return memcmp(a->key.data, b->key.data, a->key.len);
 }
 
-/* Ended or going on: not damaged. */
-static bool ended(int error)
+/* A row that cannot be read is a problem like any damage. */
+static int goes_on(int error)
 {
-    return error == FM_OK || error == FM_ENOTFOUND;
+    return error == FM_ENEWER ? FM_OK : fm_scrub_goes_on(error);
 }
 
 static int compare_table(struct fm_store *a, struct fm_store *b, enum fm_table table, struct fm_store_verify *v)
@@ -65,7 +65,7 @@ static int compare_table(struct fm_store *a, struct fm_store *b, enum fm_table t
     }
     step(&x);
     step(&y);
-    while ((x.error == FM_OK || y.error == FM_OK) && ended(x.error) && ended(y.error)) {
+    while (fm_scan_end(x.error) == FM_OK && fm_scan_end(y.error) == FM_OK && (x.error == FM_OK || y.error == FM_OK)) {
         int first = order(&x, &y);
         v->rows++;
         if (first < 0)
@@ -81,11 +81,10 @@ static int compare_table(struct fm_store *a, struct fm_store *b, enum fm_table t
     }
     fm_scan_close(&x.scan);
     fm_scan_close(&y.scan);
-    if (x.error != FM_ENOTFOUND || y.error != FM_ENOTFOUND) {
+    if (x.error != FM_ENOTFOUND || y.error != FM_ENOTFOUND)
         fm_scrub_say(v, table, fm_span(NULL, 0), "cannot be walked to its end");
-        return x.error == FM_EIO || y.error == FM_EIO ? FM_EIO : FM_OK;
-    }
-    return FM_OK;
+    error = goes_on(x.error);
+    return error != FM_OK ? error : goes_on(y.error);
 }
 
 int fm_store_compare(struct fm_store *a, struct fm_store *b, struct fm_store_verify *v)

@@ -14,18 +14,17 @@
 #define READERS_MAX 8u
 #define UNSAFE_FLAGS (MDB_NOSYNC | MDB_NOMETASYNC | MDB_WRITEMAP | MDB_MAPASYNC | MDB_NOLOCK) /* TRAPS L1 */
 
-static int of_errno(int number)
+int fm_env_errno(int number)
 {
     switch (number) {
-    case ENOENT:
-        return FM_ENOTFOUND;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return FM_EDISKFULL;
     case ENOMEM:
         return FM_ENOMEM;
     default:
-        return FM_ESTORE;
+        return FM_EIO;
     }
 }
 
@@ -33,9 +32,9 @@ int fm_env_sync_dir(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return of_errno(errno);
+        return fm_env_errno(errno);
     int rc = fsync(fd);
-    int error = rc == 0 ? FM_OK : of_errno(errno);
+    int error = rc == 0 ? FM_OK : fm_env_errno(errno);
     close(fd);
     return error;
 }
@@ -68,40 +67,43 @@ static char *path_of(const char *dir, const char *name)
 }
 
 /* Locks and shared maps are not to be relied on there (TRAPS L15). */
-static bool is_remote(const char *dir)
+static int refuse_remote(const char *dir)
 {
     static const unsigned long remote[] = {0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
                                            0x01021997 /* 9p */, 0x65735546 /* FUSE */, 0x5346414f /* AFS */};
     struct statfs fs;
     if (statfs(dir, &fs) != 0)
-        return false;
+        return fm_env_errno(errno);
     for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
         if (((unsigned long)fs.f_type & 0xffffffffu) == remote[i])
-            return true;
-    return false;
+            return FM_ESTORE;
+    return FM_OK;
 }
 
-/* The folder and what is in it. A data file of no more than LMDB's two first pages never held a commit: a creation that was
- * cut short, begun anew. */
 static int prepare(const struct fm_store_options *o, const char *data)
 {
     struct stat st;
     bool there = stat(data, &st) == 0;
     if (!there && errno != ENOENT && errno != ENOTDIR)
-        return of_errno(errno);
+        return fm_env_errno(errno);
     if (!there && !o->create)
         return FM_ENOTFOUND;
     if (!there && mkdir(o->dir, 0700) != 0 && errno != EEXIST)
-        return of_errno(errno) == FM_EDISKFULL ? FM_EDISKFULL : FM_ESTORE;
-    return !o->force_fs && is_remote(o->dir) ? FM_ESTORE : FM_OK;
+        return fm_env_errno(errno);
+    return o->force_fs ? FM_OK : refuse_remote(o->dir);
 }
 
+/* A data file of no more than LMDB's two first pages never held a commit: a creation that was cut short, begun anew. */
 static int drop_newborn(const struct fm_store_options *o, const char *data)
 {
     struct stat st;
-    if (!o->create || stat(data, &st) != 0 || st.st_size > 2 * sysconf(_SC_PAGESIZE))
+    if (!o->create)
         return FM_OK;
-    return unlink(data) == 0 ? FM_OK : FM_ESTORE;
+    if (stat(data, &st) != 0)
+        return errno == ENOENT ? FM_OK : fm_env_errno(errno);
+    if (st.st_size > 2 * sysconf(_SC_PAGESIZE))
+        return FM_OK;
+    return unlink(data) == 0 ? FM_OK : fm_env_errno(errno);
 }
 
 static int lock(struct fm_store *s)
@@ -110,13 +112,11 @@ static int lock(struct fm_store *s)
     if (path == NULL)
         return FM_ENOMEM;
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int number = errno;
+    int error = s->lock_fd < 0 ? fm_env_errno(errno) : FM_OK;
     free(path);
-    if (s->lock_fd < 0)
-        return of_errno(number) == FM_EDISKFULL ? FM_EDISKFULL : FM_ESTORE;
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK ? FM_EBUSY : FM_ESTORE;
-    return FM_OK;
+    if (error == FM_OK && flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        error = errno == EWOULDBLOCK ? FM_EBUSY : fm_env_errno(errno);
+    return error;
 }
 
 static int open_env(struct fm_store *s, size_t map_bytes)
@@ -124,25 +124,18 @@ static int open_env(struct fm_store *s, size_t map_bytes)
     unsigned flags;
     int fd, dead_readers, rc = mdb_env_create(&s->env);
     if (rc != 0)
-        return FM_ENOMEM;
-    rc = mdb_env_set_mapsize(s->env, map_bytes != 0 ? map_bytes : MAP_BYTES);
-    if (rc == 0)
-        rc = mdb_env_set_maxdbs(s->env, FM_TABLE_END);
-    if (rc == 0)
-        rc = mdb_env_set_maxreaders(s->env, READERS_MAX);
-    if (rc == 0)
-        rc = mdb_env_open(s->env, s->dir, MDB_NOTLS, 0600);
-    if (rc == 0)
-        rc = mdb_env_get_flags(s->env, &flags);
-    if (rc == 0) {
-        assert((flags & UNSAFE_FLAGS) == 0);
-        rc = mdb_env_get_fd(s->env, &fd);
-    }
-    if (rc == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) /* TRAPS L10 */
-        rc = errno;
-    if (rc == 0)
-        rc = mdb_reader_check(s->env, &dead_readers); /* TRAPS L5 */
-    return fm_txn_error(s, rc);
+        return fm_txn_error(s, rc);
+    fm_txn_sure(mdb_env_set_mapsize(s->env, map_bytes != 0 ? map_bytes : MAP_BYTES));
+    fm_txn_sure(mdb_env_set_maxdbs(s->env, FM_TABLE_END));
+    fm_txn_sure(mdb_env_set_maxreaders(s->env, READERS_MAX));
+    rc = mdb_env_open(s->env, s->dir, MDB_NOTLS, 0600);
+    if (rc != 0)
+        return fm_txn_error(s, rc);
+    fm_txn_sure(mdb_env_get_flags(s->env, &flags));
+    assert((flags & UNSAFE_FLAGS) == 0);
+    fm_txn_sure(mdb_env_get_fd(s->env, &fd));
+    fm_txn_sure(fcntl(fd, F_SETFD, FD_CLOEXEC));                        /* TRAPS L10 */
+    return fm_txn_error(s, mdb_reader_check(s->env, &dead_readers)); /* TRAPS L5 */
 }
 
 /* The store's own first rows. */
@@ -165,7 +158,7 @@ static int check_format(struct fm_store *s)
     fm_keys_name(&key, FM_KEYS_SPACE_STORE, "format");
     int error = fm_txn_get(s, FM_TABLE_META, &key, &body);
     if (error != FM_OK)
-        return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+        return fm_txn_held(error);
     if (body.len != 4)
         return FM_ECORRUPT;
     uint64_t format = fm_be_get(body.data, 4);
@@ -175,55 +168,45 @@ static int check_format(struct fm_store *s)
 /* Format number first: a newer store may have other tables. */
 static int open_tables(struct fm_store *s, bool create, bool *is_new)
 {
-    MDB_dbi main;
-    MDB_stat stat = {0};
-    int rc = mdb_dbi_open(s->txn, NULL, 0, &main);
-    if (rc == 0)
-        rc = mdb_stat(s->txn, main, &stat);
-    if (rc != 0)
-        return fm_txn_error(s, rc);
+    MDB_dbi all;
+    MDB_stat stat;
+    fm_txn_sure(mdb_dbi_open(s->txn, NULL, 0, &all));
+    fm_txn_sure(mdb_stat(s->txn, all, &stat));
     *is_new = stat.ms_entries == 0;
     if (*is_new && !create)
         return FM_ENOTFOUND;
     for (int t = FM_TABLE_META; t < FM_TABLE_END; t++) {
-        rc = mdb_dbi_open(s->txn, fm_keys_table_name((enum fm_table)t), *is_new ? MDB_CREATE : 0, &s->dbi[t]);
-        if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
-            return FM_ECORRUPT;
-        if (rc != 0)
-            return fm_txn_error(s, rc);
-        int error = t == FM_TABLE_META && !*is_new ? check_format(s) : FM_OK;
+        int rc = mdb_dbi_open(s->txn, fm_keys_table_name((enum fm_table)t), *is_new ? MDB_CREATE : 0, &s->dbi[t]);
+        int error = fm_txn_held(fm_txn_error(s, rc));
+        if (error == FM_OK && t == FM_TABLE_META && !*is_new)
+            error = check_format(s);
         if (error != FM_OK)
             return error;
     }
     return *is_new ? found(s) : FM_OK;
 }
 
+static int sync_new(struct fm_store *s)
+{
+    int error = fm_env_sync_dir(s->dir);
+    return error == FM_OK ? fm_env_sync_parent(s->dir) : error;
+}
+
 static int open_store(struct fm_store *s, const struct fm_store_options *o)
 {
     bool is_new = false;
     int error = fm_store_begin(s, 0);
+    if (error == FM_OK)
+        error = open_tables(s, o->create, &is_new);
     if (error != FM_OK)
         return error;
-    error = open_tables(s, o->create, &is_new);
-    if (error != FM_OK) {
-        fm_store_abort(s);
+    /* Even without rows the commit is needed: it makes the table handles last. */
+    error = is_new ? fm_store_commit(s) : fm_txn_commit(s);
+    if (error == FM_OK && is_new)
+        error = sync_new(s);
+    if (error != FM_OK)
         return error;
-    }
-    s->dirty = true; /* the commit makes the table handles last, new rows or not */
-    if (is_new) {
-        error = fm_store_commit(s);
-    } else {
-        MDB_txn *txn = s->txn;
-        s->txn = NULL;
-        s->dirty = false;
-        error = fm_txn_error(s, mdb_txn_commit(txn));
-    }
-    if (error == FM_OK && is_new)
-        error = fm_env_sync_dir(s->dir);
-    if (error == FM_OK && is_new)
-        error = fm_env_sync_parent(s->dir);
-    if (error == FM_OK)
-        error = fm_sums_load(s);
+    error = fm_sums_load(s);
     return error == FM_ECORRUPT && o->rescue ? fm_sums_rescue(s) : error;
 }
 

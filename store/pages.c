@@ -7,8 +7,6 @@
 
 /* LMDB 0.9, 64 bit: a meta page is a page header (16), magic, version, address (8), map size (8), two tables (48 each), last
  * page (8), transaction (8). */
-#define META_MAGIC 0xbeefc0deu
-#define META_MAGIC_AT 16u
 #define META_ROOT_AT 128u /* of the table of tables; all ones: none */
 #define META_TXN_AT 144u
 
@@ -19,32 +17,57 @@ struct meta {
 static int read_meta(int fd, off_t at, struct meta *out)
 {
     uint8_t page[META_TXN_AT + 8];
-    uint32_t magic;
-    if (pread(fd, page, sizeof(page), at) != (ssize_t)sizeof(page))
-        return FM_ECORRUPT;
-    memcpy(&magic, page + META_MAGIC_AT, sizeof(magic));
+    if (pread(fd, page, sizeof(page), at) != (ssize_t)sizeof(page)) /* LMDB has read as much */
+        return FM_EIO;
     memcpy(&out->txn, page + META_TXN_AT, sizeof(out->txn));
     memcpy(&out->root, page + META_ROOT_AT, sizeof(out->root));
-    return magic == META_MAGIC ? FM_OK : FM_ECORRUPT;
+    return FM_OK;
 }
 
-/* Did commit `number` free this page? */
-static bool freed_by(MDB_txn *txn, size_t number, size_t page)
+/* An entry of table 0, the list of free pages by the commit that freed them: how many, then their numbers. */
+static size_t number_in(MDB_val list, size_t i)
 {
-    MDB_val key = {.mv_size = sizeof(number), .mv_data = &number}, value;
+    size_t number;
+    memcpy(&number, (const uint8_t *)list.mv_data + i * sizeof(number), sizeof(number));
+    return number;
+}
+
+static bool is_list(MDB_val list)
+{
+    return list.mv_size >= sizeof(size_t) && number_in(list, 0) < list.mv_size / sizeof(size_t);
+}
+
+/* Has this commit freed this page? FM_ECORRUPT if not. */
+static int check_freed(struct fm_store *s, MDB_txn *txn, size_t commit, size_t page)
+{
+    MDB_val key = {.mv_size = sizeof(commit), .mv_data = &commit}, list;
     MDB_cursor *cursor;
-    size_t count = 0, one = 0;
-    bool found = false;
-    if (mdb_cursor_open(txn, 0, &cursor) != 0)
-        return false;
-    if (mdb_cursor_get(cursor, &key, &value, MDB_SET) == 0 && value.mv_size >= sizeof(count))
-        memcpy(&count, value.mv_data, sizeof(count));
-    for (size_t i = 1; i <= count && (i + 1) * sizeof(one) <= value.mv_size && !found; i++) {
-        memcpy(&one, (const uint8_t *)value.mv_data + i * sizeof(one), sizeof(one));
-        found = one == page;
+    bool freed = false;
+    int error = fm_txn_error(s, mdb_cursor_open(txn, 0, &cursor));
+    if (error != FM_OK)
+        return error;
+    error = fm_txn_held(fm_txn_error(s, mdb_cursor_get(cursor, &key, &list, MDB_SET)));
+    if (error == FM_OK) {
+        for (size_t i = is_list(list) ? number_in(list, 0) : 0; i > 0 && !freed; i--)
+            freed = number_in(list, i) == page;
+        error = freed ? FM_OK : FM_ECORRUPT;
     }
     mdb_cursor_close(cursor);
-    return found;
+    return error;
+}
+
+int fm_pages_free(struct fm_store *s, MDB_txn *txn, size_t *pages)
+{
+    MDB_cursor *cursor;
+    MDB_val key, list;
+    int error = fm_txn_error(s, mdb_cursor_open(txn, 0, &cursor));
+    *pages = 0;
+    if (error != FM_OK)
+        return error;
+    while ((error = fm_txn_error(s, mdb_cursor_get(cursor, &key, &list, MDB_NEXT))) == FM_OK && is_list(list))
+        *pages += number_in(list, 0);
+    mdb_cursor_close(cursor);
+    return error == FM_OK ? FM_ECORRUPT : fm_scan_end(error);
 }
 
 /* The two meta pages hold the last two commits, even ones in the first. A damaged transaction number would make LMDB
@@ -55,9 +78,9 @@ int fm_pages_metas(struct fm_store *s)
     struct meta m[2];
     MDB_stat stat;
     MDB_txn *txn;
-    int fd, error = fm_txn_error(s, mdb_env_stat(s->env, &stat));
-    if (error == FM_OK)
-        error = fm_txn_error(s, mdb_env_get_fd(s->env, &fd));
+    int fd, error = FM_OK;
+    fm_txn_sure(mdb_env_stat(s->env, &stat));
+    fm_txn_sure(mdb_env_get_fd(s->env, &fd));
     for (unsigned i = 0; error == FM_OK && i < 2; i++)
         error = read_meta(fd, (off_t)(i * stat.ms_psize), &m[i]);
     if (error != FM_OK)
@@ -72,8 +95,7 @@ int fm_pages_metas(struct fm_store *s)
     error = fm_txn_read_begin(s, &txn);
     if (error != FM_OK)
         return error;
-    if (!freed_by(txn, newer.txn, older.root))
-        error = FM_ECORRUPT;
+    error = check_freed(s, txn, newer.txn, older.root);
     fm_txn_read_end(s);
     return error;
 }
@@ -106,55 +128,45 @@ void fm_pages_seen(struct fm_scrub *c, struct fm_span value)
         c->live[i / 8] |= (uint8_t)(1u << (i % 8));
 }
 
-/* One entry of the list: how many, then page numbers, falling. */
-static bool check_list(struct fm_scrub *c, MDB_val value, size_t *total)
+/* One entry of the list: its page numbers fall, none is in use, and no other entry lists it. */
+static bool check_list(struct fm_scrub *c, MDB_val list, size_t *total)
 {
-    size_t count, page, above = SIZE_MAX;
-    if (value.mv_size < sizeof(count))
+    size_t page, above = SIZE_MAX;
+    if (!is_list(list))
         return false;
-    memcpy(&count, value.mv_data, sizeof(count));
-    if (count > value.mv_size / sizeof(count) - 1)
-        return false;
-    for (size_t i = 1; i <= count; i++) {
-        memcpy(&page, (const uint8_t *)value.mv_data + i * sizeof(page), sizeof(page));
+    for (size_t i = 1; i <= number_in(list, 0); i++, above = page) {
+        page = number_in(list, i);
         if (page >= above || page < 2 || page >= c->pages || is_live(c, page))
             return false;
-        c->live[page / 8] |= (uint8_t)(1u << (page % 8)); /* nor may another entry list it */
-        above = page;
+        c->live[page / 8] |= (uint8_t)(1u << (page % 8));
     }
-    *total += count;
+    *total += number_in(list, 0);
     return true;
 }
 
-static size_t used_by(MDB_txn *txn, MDB_dbi dbi)
-{
-    MDB_stat stat = {0};
-    return mdb_stat(txn, dbi, &stat) == 0 ? stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages : 0;
-}
-
-void fm_pages_check(struct fm_scrub *c)
+int fm_pages_check(struct fm_scrub *c)
 {
     struct fm_span name = fm_span_str("free pages");
-    size_t total = 2; /* the two first pages */
+    size_t total = 2 + c->used_pages; /* the two first ones are of no table */
     MDB_cursor *cursor;
-    MDB_val key, value;
+    MDB_val key, list;
     MDB_txn *txn;
     bool good = true;
-    int rc;
-    if (c->s->txn != NULL || fm_txn_read_begin(c->s, &txn) != FM_OK)
-        return;
-    for (int t = FM_TABLE_META; t < FM_TABLE_END; t++)
-        total += used_by(txn, c->s->dbi[t]);
-    total += used_by(txn, 0) + used_by(txn, 1); /* the list itself, and the table of tables */
-    rc = mdb_cursor_open(txn, 0, &cursor);
-    if (rc == 0) {
-        while (good && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
-            good = check_list(c, value, &total);
+    if (c->s->txn != NULL)
+        return FM_OK;
+    int error = fm_txn_read_begin(c->s, &txn);
+    if (error != FM_OK)
+        return error;
+    error = fm_txn_error(c->s, mdb_cursor_open(txn, 0, &cursor));
+    if (error == FM_OK) {
+        while (good && (error = fm_txn_error(c->s, mdb_cursor_get(cursor, &key, &list, MDB_NEXT))) == FM_OK)
+            good = check_list(c, list, &total);
         mdb_cursor_close(cursor);
+        if (!good || error == FM_ECORRUPT)
+            fm_scrub_say(c->v, FM_TABLE_META, name, "LMDB's list of free pages is damaged");
+        else if (error == FM_ENOTFOUND && total != c->pages)
+            fm_scrub_say(c->v, FM_TABLE_META, name, "used and free pages do not add up");
     }
-    if (!good || (rc != 0 && rc != MDB_NOTFOUND))
-        fm_scrub_say(c->v, FM_TABLE_META, name, "LMDB's list of free pages is damaged");
-    else if (total != c->pages)
-        fm_scrub_say(c->v, FM_TABLE_META, name, "used and free pages do not add up");
     fm_txn_read_end(c->s);
+    return fm_scrub_goes_on(error);
 }

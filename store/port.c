@@ -2,12 +2,6 @@
  * it gives is copied out of LMDB's pages before the call ends (TRAPS L5, L7). */
 #include "store/base.h"
 
-/* FM_ENOTFOUND ends a list; it is not an error of the call. */
-static int end_of(int error)
-{
-    return error == FM_ENOTFOUND ? FM_OK : error;
-}
-
 static int port_set_get(void *ctx, const struct fm_stream *stream, uint64_t sequence, const struct fm_set_id *id,
                         struct fm_set_meta *out)
 {
@@ -99,7 +93,7 @@ static int port_stream_sets(void *ctx, const struct fm_stream *stream, uint64_t 
         ++*count;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 /* Seeks anew for each row: `take` may read, and even write, through the store. */
@@ -122,7 +116,7 @@ static int port_stream_each(void *ctx, int (*take)(void *arg, const struct fm_st
         }
         fm_scan_close(&scan);
         if (error != FM_OK)
-            return end_of(error);
+            return fm_scan_end(error);
         int stop = take(arg, &row);
         if (stop != 0)
             return stop;
@@ -167,7 +161,7 @@ static int port_versions(void *ctx, uint8_t kind, const struct fm_record_id *rec
         ++*count;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 static int find(struct fm_store *s, const struct fm_version_id *id, struct fm_record_ref *ref, struct fm_row_key *row)
@@ -202,11 +196,8 @@ static int port_version_get(void *ctx, const struct fm_version_id *id, struct fm
     if (error != FM_OK)
         return error;
     error = find(s, id, &ref, &row);
-    if (error == FM_OK) {
-        error = fm_txn_get(s, FM_TABLE_VERSIONS, &row, &body);
-        if (error == FM_ENOTFOUND)
-            error = FM_ECORRUPT;
-    }
+    if (error == FM_OK)
+        error = fm_txn_held(fm_txn_get(s, FM_TABLE_VERSIONS, &row, &body));
     if (error == FM_OK)
         error = fm_value_version_decode(out, fm_span(row.b, row.len), body, arena);
     fm_txn_read_end(s);
@@ -254,7 +245,7 @@ static int list_refs(struct fm_store *s, enum fm_table table, const struct fm_ro
     while (*count < max && (error = fm_scan_next(&scan, &key, &body)) == FM_OK)
         out[(*count)++] = fm_keys_read_record(key, at);
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 static int port_waits(void *ctx, const struct fm_version_id *parent, struct fm_record_ref *out, size_t max, size_t *count)
@@ -306,7 +297,7 @@ static int port_by_entity(void *ctx, const struct fm_record_id *entity, uint8_t 
     while (*count < max && (error = fm_scan_next(&scan, &key, &body)) == FM_OK)
         memcpy(out[(*count)++].b, key.data + prefix_len, sizeof(out->b));
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 #define COUNTER_BYTES 8u
@@ -361,7 +352,7 @@ static int port_statement_each(void *ctx, int (*take)(void *arg, struct fm_span 
     while (stop == 0 && (error = next_statement(ctx, &from, &bytes)) == FM_OK)
         stop = take(arg, fm_buf_span(&bytes));
     fm_buf_fini(&bytes);
-    return stop != 0 ? stop : end_of(error);
+    return stop != 0 ? stop : fm_scan_end(error);
 }
 
 static int port_meta(void *ctx, const char *name, struct fm_buf *out)

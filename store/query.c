@@ -3,28 +3,16 @@
 
 #include "store/base.h"
 
-static int end_of(int error)
+/* Pages that LMDB can use again are told only in a read transaction; within a write transaction the last answer stands. */
+static int look_for_free(struct fm_store *s, MDB_txn *txn, size_t page_bytes)
 {
-    return error == FM_ENOTFOUND ? FM_OK : error;
-}
-
-/* Pages that LMDB can use again: table 0 lists them by the transaction that freed them. It reads only in a read transaction;
- * within a write transaction the last answer stands. */
-static void look_for_free(struct fm_store *s, MDB_txn *txn, size_t page_bytes)
-{
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    size_t pages = 0, here;
-    if (s->txn != NULL || mdb_cursor_open(txn, 0, &cursor) != 0)
-        return;
-    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-        if (value.mv_size < sizeof(here))
-            break;
-        memcpy(&here, value.mv_data, sizeof(here));
-        pages += here;
-    }
-    mdb_cursor_close(cursor);
-    s->free_bytes = (uint64_t)pages * page_bytes;
+    size_t pages;
+    if (s->txn != NULL)
+        return FM_OK;
+    int error = fm_pages_free(s, txn, &pages);
+    if (error == FM_OK)
+        s->free_bytes = (uint64_t)pages * page_bytes;
+    return error;
 }
 
 int fm_store_counts(struct fm_store *s, struct fm_store_counts *out)
@@ -42,22 +30,20 @@ int fm_store_counts(struct fm_store *s, struct fm_store_counts *out)
                                     .void_sets = n->void_sets, .quarantined_sets = n->quarantined_sets,
                                     .unreadable_sets = n->unreadable_sets};
     memcpy(out->by_kind, n->by_kind, sizeof(out->by_kind));
-    error = fm_txn_error(s, mdb_env_info(s->env, &info));
-    if (error == FM_OK)
-        error = fm_txn_error(s, mdb_env_stat(s->env, &stat));
-    if (error == FM_OK) {
-        look_for_free(s, txn, stat.ms_psize);
-        uint64_t used = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
-        out->map_used_bytes = used > s->free_bytes ? used - s->free_bytes : 0;
-        out->map_bytes = info.me_mapsize;
-    }
+    fm_txn_sure(mdb_env_info(s->env, &info));
+    fm_txn_sure(mdb_env_stat(s->env, &stat));
+    error = look_for_free(s, txn, stat.ms_psize);
+    /* Free pages may have been taken since they were counted. */
+    uint64_t used = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    out->map_used_bytes = used - (s->free_bytes < used ? s->free_bytes : used);
+    out->map_bytes = info.me_mapsize;
     fm_txn_read_end(s);
     return error;
 }
 
-bool fm_store_incomplete(struct fm_store *s)
+int fm_store_incomplete(struct fm_store *s, bool *out)
 {
-    return fm_sets_rebuilding(s);
+    return fm_sets_rebuilding(s, out);
 }
 
 /* --- what changed here --- */
@@ -73,7 +59,7 @@ static int changed_one(struct fm_store *s, struct fm_span key, struct fm_span bo
     struct fm_row_key head = fm_keys_record(ref.kind, &ref.record);
     error = fm_txn_get(s, FM_TABLE_HEADS, &head, &body);
     if (error != FM_OK)
-        return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+        return fm_txn_held(error);
     return fm_port_head_of(fm_span(head.b, head.len), body, arena, &out->head);
 }
 
@@ -96,7 +82,7 @@ int fm_store_changed(struct fm_store *s, uint64_t after, struct fm_arena *arena,
         ++*count;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 /* The first row numbered `number` or above. */
@@ -170,7 +156,7 @@ int fm_store_heads(struct fm_store *s, uint8_t kind, const struct fm_record_id *
         ++*count;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 /* --- conflicts --- */
@@ -196,7 +182,7 @@ static int conflict_of(struct fm_store *s, bool open_only, struct fm_span key, s
     if (open_only) { /* the index names it, its row tells */
         int error = fm_txn_get(s, FM_TABLE_CONFLICTS, &at, &body);
         if (error != FM_OK)
-            return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+            return fm_txn_held(error);
     }
     return fm_versions_conflict(out, fm_span(at.b, at.len), body);
 }
@@ -222,7 +208,7 @@ int fm_store_conflicts(struct fm_store *s, bool open_only, const struct fm_confl
         ++*count;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }
 
 /* --- sets that do not count --- */
@@ -241,9 +227,7 @@ int fm_store_uncounted(struct fm_store *s, uint64_t after, struct fm_set_meta *o
         return error;
     while (*count < max && (error = fm_scan_next(&scan, &key, &body)) == FM_OK) {
         struct fm_row_key at = fm_keys_copy(key);
-        error = fm_txn_get_raw(s, FM_TABLE_LOG, &at, &value);
-        if (error == FM_ENOTFOUND)
-            error = FM_ECORRUPT;
+        error = fm_txn_held(fm_txn_get_raw(s, FM_TABLE_LOG, &at, &value));
         if (error == FM_OK)
             error = fm_sets_log_open(s, &entry, fm_span(at.b, at.len), value);
         if (error == FM_OK)
@@ -253,5 +237,5 @@ int fm_store_uncounted(struct fm_store *s, uint64_t after, struct fm_set_meta *o
         ++*count;
     }
     fm_scan_close(&scan);
-    return end_of(error);
+    return fm_scan_end(error);
 }

@@ -34,7 +34,7 @@ static int put_name(struct fm_store *s, enum fm_table table, char space, const c
 int fm_store_apply(struct fm_store *s, const struct fm_row *row)
 {
     struct fm_row_key key;
-    assert(s->txn != NULL && s->reading == 0);
+    assert(s->txn != NULL && s->reading == 0 && row->kind <= FM_ROW_META);
     if (s->error != FM_OK)
         return s->error;
     switch (row->kind) {
@@ -57,10 +57,9 @@ int fm_store_apply(struct fm_store *s, const struct fm_row *row)
     case FM_ROW_STATEMENT:
         return put_statement(s, row);
     case FM_ROW_META:
-        return put_name(s, FM_TABLE_META, FM_KEYS_SPACE_CORE, row->name, row->bytes);
+        break;
     }
-    assert(!"no such row");
-    return FM_EINVAL;
+    return put_name(s, FM_TABLE_META, FM_KEYS_SPACE_CORE, row->name, row->bytes);
 }
 
 int fm_store_note_put(struct fm_store *s, const char *name, struct fm_span value)

@@ -11,7 +11,7 @@ struct fm_scrub {
     uint64_t last_stamp;
     uint64_t done, total;
     uint8_t *live;        /* a bit a page: seen in use; NULL: no memory for it */
-    size_t pages, page_bytes;
+    size_t pages, page_bytes, used_pages;
 };
 
 /* Counts a problem and, up to a bound, tells it. */
@@ -20,6 +20,12 @@ void fm_scrub_say(struct fm_store_verify *v, enum fm_table table, struct fm_span
 void fm_links_check(struct fm_scrub *c, enum fm_table table, struct fm_span key, struct fm_span body);
 /* The pages LMDB takes for free: none of them may be in use, none listed twice. */
 void fm_pages_seen(struct fm_scrub *c, struct fm_span value);
-void fm_pages_check(struct fm_scrub *c);
+int fm_pages_check(struct fm_scrub *c);
+
+/* A walk ends at its end, or at damage that was said; any other error ends the scrub. */
+static inline int fm_scrub_goes_on(int error)
+{
+    return error == FM_ECORRUPT || error == FM_ENOTFOUND ? FM_OK : error;
+}
 
 #endif

@@ -53,27 +53,48 @@ int fm_sets_put(struct fm_store *s, const struct fm_set_meta *meta, struct fm_sp
     return s->error;
 }
 
+int fm_sets_rebuilding(struct fm_store *s, bool *out)
+{
+    MDB_txn *txn;
+    MDB_stat stat;
+    int error = fm_txn_read_begin(s, &txn);
+    if (error != FM_OK)
+        return error;
+    error = fm_txn_error(s, mdb_stat(txn, s->dbi[FM_TABLE_LOG], &stat));
+    *out = error == FM_OK && s->now.sets < stat.ms_entries;
+    fm_txn_read_end(s);
+    return error;
+}
+
+/* The index row of this key. FM_ENOTFOUND: a reindex has not come to it yet; if none is going on, FM_ECORRUPT. */
+static int index_get(struct fm_store *s, const struct fm_row_key *key, struct fm_value_set *row)
+{
+    struct fm_span body;
+    bool rebuilding;
+    int error = fm_txn_get(s, FM_TABLE_STREAMS, key, &body);
+    if (error == FM_OK)
+        return fm_value_set_decode(row, body);
+    if (error != FM_ENOTFOUND)
+        return error;
+    error = fm_sets_rebuilding(s, &rebuilding);
+    return error != FM_OK ? error : rebuilding ? FM_ENOTFOUND : FM_ECORRUPT;
+}
+
 int fm_sets_verdict(struct fm_store *s, const struct fm_set_meta *meta)
 {
     struct fm_row_key key = set_key(s, &meta->stream, meta->sequence, &meta->id);
-    struct fm_span body;
-    struct fm_value_set old;
+    struct fm_value_set old = {.verdict = FM_COUNTED};
     if (s->error != FM_OK)
         return s->error;
-    int error = fm_txn_get(s, FM_TABLE_STREAMS, &key, &body);
-    if (error == FM_OK)
-        error = fm_value_set_decode(&old, body);
-    else if (error == FM_ENOTFOUND && fm_sets_rebuilding(s)) {
-        fm_sums_count_set(&s->now, meta->verdict, true);
-        mark_uncounted(s, meta, false);
-        return index_put(s, &key, meta, MDB_NOOVERWRITE);
-    }
-    if (error != FM_OK)
-        return fm_txn_fail(s, error == FM_ENOTFOUND ? FM_EINVAL : error);
-    fm_sums_count_set(&s->now, old.verdict, false);
+    int error = index_get(s, &key, &old);
+    bool is_new = error == FM_ENOTFOUND;
+    if (error != FM_OK && !is_new)
+        return fm_txn_fail(s, error);
+    if (!is_new)
+        fm_sums_count_set(&s->now, old.verdict, false);
     fm_sums_count_set(&s->now, meta->verdict, true);
     mark_uncounted(s, meta, old.verdict != FM_COUNTED);
-    return index_put(s, &key, meta, 0);
+    return index_put(s, &key, meta, is_new ? MDB_NOOVERWRITE : 0);
 }
 
 int fm_sets_tips(struct fm_store *s, const struct fm_stream_row *row)
@@ -128,34 +149,17 @@ static bool row_names(const struct fm_value_set *row, const struct fm_log_entry 
     return row->arrival == entry->arrival && memcmp(row->id_tail, entry->id.b + 24, sizeof(row->id_tail)) == 0;
 }
 
-bool fm_sets_rebuilding(struct fm_store *s)
-{
-    MDB_txn *txn;
-    MDB_stat stat;
-    if (fm_txn_read_begin(s, &txn) != FM_OK)
-        return false;
-    bool less = mdb_stat(txn, s->dbi[FM_TABLE_LOG], &stat) == 0 && s->now.sets < stat.ms_entries;
-    fm_txn_read_end(s);
-    return less;
-}
-
 int fm_sets_meta(struct fm_store *s, const struct fm_log_entry *entry, struct fm_set_meta *out)
 {
     const struct fm_set_header *h = &entry->set.header;
     struct fm_row_key key = set_key(s, &h->stream, h->sequence, &entry->id);
     struct fm_value_set row;
-    struct fm_span body;
-    int error = fm_txn_get(s, FM_TABLE_STREAMS, &key, &body);
-    if (error == FM_ENOTFOUND && fm_sets_rebuilding(s)) {
-        meta_fill(out, entry, NULL); /* a reindex has not come to it yet: no verdict */
-        return FM_OK;
-    }
-    if (error == FM_OK)
-        error = fm_value_set_decode(&row, body);
-    if (error != FM_OK || !row_names(&row, entry))
-        return error == FM_OK || error == FM_ENOTFOUND ? FM_ECORRUPT : error;
-    meta_fill(out, entry, &row);
-    return FM_OK;
+    int error = index_get(s, &key, &row);
+    if (error == FM_OK && !row_names(&row, entry))
+        error = FM_ECORRUPT;
+    if (error == FM_OK || error == FM_ENOTFOUND) /* without a row there is no verdict yet */
+        meta_fill(out, entry, error == FM_OK ? &row : NULL);
+    return fm_scan_end(error);
 }
 
 int fm_sets_meta_of(struct fm_store *s, struct fm_span key, struct fm_span body, struct fm_set_meta *out)
@@ -171,7 +175,7 @@ int fm_sets_meta_of(struct fm_store *s, struct fm_span key, struct fm_span body,
     if (error == FM_OK)
         error = fm_sets_log_open(s, &entry, fm_span(arrival.b, arrival.len), value);
     if (error != FM_OK)
-        return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+        return fm_txn_held(error);
     if (!row_names(&row, &entry) || memcmp(key.data + 32, entry.id.b, 24) != 0)
         return FM_ECORRUPT;
     meta_fill(out, &entry, &row);

@@ -18,7 +18,7 @@ struct fm_store_options {
     bool force_fs;        /* also on NFS, CIFS, 9p, FUSE */
     bool rescue;          /* also if the running numbers are damaged: only to read the log, or to reindex at once */
 };
-/* 0, FM_ENOTFOUND (none there and !create), FM_EBUSY, FM_ENEWER, FM_ECORRUPT, FM_ESTORE, FM_EDISKFULL, FM_ENOMEM.
+/* 0, FM_ENOTFOUND (none there and !create), FM_EBUSY, FM_ENEWER, FM_ECORRUPT, FM_ESTORE, FM_EDISKFULL, FM_EFULL, FM_ENOMEM.
  * crypto is borrowed: hash for row checks. A new store gets a fresh random store id and changes id. */
 int fm_store_open(struct fm_store **out, const struct fm_store_options *options, const struct fm_crypto *crypto,
                   const struct fm_mesh_id *mesh, const uint8_t random[32]);
@@ -103,7 +103,7 @@ struct fm_store_progress {
  * each held set again, fm_repl_reindex in replication/core.h's file). Keeps statements, notes, store id; new changes id. */
 int fm_store_clear_derived(struct fm_store *s); /* in the open transaction */
 /* Log entries without index rows: a reindex was begun and not finished; clear and begin it again. */
-bool fm_store_incomplete(struct fm_store *s);
+int fm_store_incomplete(struct fm_store *s, bool *out);
 /* Every page, row check, log entry against its hashes, and every index against what the log says (a scratch rebuild in
  * scratch_dir, compared row by row). problems: how many were found; each is described to `say`. */
 struct fm_store_verify {
@@ -115,7 +115,8 @@ struct fm_store_verify {
 };
 /* Compares all derived tables of two open stores, key by key (arrival numbers and stamps of `changes` apart). */
 int fm_store_compare(struct fm_store *a, struct fm_store *b, struct fm_store_verify *v);
-/* Reads everything once: row checks, key order, every key found again from the root, log entries against hashes. */
+/* Reads everything once: row checks, key order, every key found again from the root, log entries against hashes. Damage is
+ * a problem; an error means that the look was cut short. */
 int fm_store_scrub(struct fm_store *s, struct fm_store_verify *v);
 /* A compact, consistent copy into a new file, synced and renamed into place; holds no identity. */
 int fm_store_backup(struct fm_store *s, const char *file);

@@ -45,7 +45,7 @@ int fm_sums_load(struct fm_store *s)
         error = fm_sums_decode(&s->now, body);
     fm_txn_read_end(s);
     s->kept = s->now;
-    return error == FM_ENOTFOUND ? FM_ECORRUPT : error;
+    return fm_txn_held(error);
 }
 
 int fm_sums_rescue(struct fm_store *s)
@@ -60,7 +60,7 @@ int fm_sums_rescue(struct fm_store *s)
     int rc = mdb_cursor_open(txn, s->dbi[FM_TABLE_LOG], &cursor);
     if (rc == 0) {
         rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-        if (rc == 0 && key.mv_size == fm_keys_width(FM_TABLE_LOG))
+        if (rc == 0 && key.mv_size == fm_keys_width(FM_TABLE_LOG)) /* else the scrub says so */
             s->now.arrival_last = fm_keys_read_number(fm_span(key.mv_data, key.mv_size));
         mdb_cursor_close(cursor);
     }

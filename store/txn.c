@@ -15,7 +15,6 @@ int fm_txn_error(struct fm_store *s, int rc)
         return FM_EINVAL;
     case MDB_MAP_FULL:
     case MDB_TXN_FULL:
-    case MDB_DBS_FULL:
         return FM_EFULL;
     case ENOSPC:
     case EDQUOT:
@@ -25,6 +24,8 @@ int fm_txn_error(struct fm_store *s, int rc)
         return FM_ENOMEM;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
+    case MDB_CURSOR_FULL: /* deeper than any tree: its pages lead in a circle */
+    case MDB_INCOMPATIBLE:
     case MDB_INVALID:
         return FM_ECORRUPT;
     case MDB_VERSION_MISMATCH:
@@ -46,26 +47,20 @@ int fm_txn_fail(struct fm_store *s, int error)
 }
 
 /* LMDB frees the transaction whatever commit returns: the pointer is gone with it (TRAPS L23). */
-static int commit(MDB_txn **txn)
+int fm_txn_commit(struct fm_store *s)
 {
-    MDB_txn *t = *txn;
-    *txn = NULL;
-    return mdb_txn_commit(t);
-}
-
-static void abandon(MDB_txn **txn)
-{
-    if (*txn != NULL)
-        mdb_txn_abort(*txn);
-    *txn = NULL;
+    MDB_txn *txn = s->txn;
+    s->txn = NULL;
+    s->dirty = false;
+    return fm_txn_error(s, mdb_txn_commit(txn));
 }
 
 static size_t file_used(struct fm_store *s)
 {
     MDB_envinfo info;
     MDB_stat stat;
-    if (mdb_env_info(s->env, &info) != 0 || mdb_env_stat(s->env, &stat) != 0)
-        return 0;
+    fm_txn_sure(mdb_env_info(s->env, &info));
+    fm_txn_sure(mdb_env_stat(s->env, &stat));
     return (info.me_last_pgno + 1) * stat.ms_psize;
 }
 
@@ -75,10 +70,8 @@ int fm_store_begin(struct fm_store *s, uint64_t now_ms)
     if (s->dead != FM_OK)
         return s->dead;
     int rc = mdb_txn_begin(s->env, NULL, 0, &s->txn);
-    if (rc != 0) {
-        s->txn = NULL;
+    if (rc != 0)
         return fm_txn_error(s, rc);
-    }
     s->now_ms = now_ms;
     s->error = FM_OK;
     s->stamped = s->dirty = false;
@@ -90,7 +83,9 @@ int fm_store_begin(struct fm_store *s, uint64_t now_ms)
 void fm_store_abort(struct fm_store *s)
 {
     assert(s->reading == 0);
-    abandon(&s->txn);
+    if (s->txn != NULL)
+        mdb_txn_abort(s->txn);
+    s->txn = NULL;
     s->now = s->kept;
     s->error = FM_OK;
     s->dirty = false;
@@ -101,7 +96,8 @@ static bool disk_has_room(struct fm_store *s)
 {
     struct statvfs fs;
     int fd;
-    if (mdb_env_get_fd(s->env, &fd) != 0 || fstatvfs(fd, &fs) != 0)
+    fm_txn_sure(mdb_env_get_fd(s->env, &fd));
+    if (fstatvfs(fd, &fs) != 0)
         return true; /* the commit itself will tell */
     return (uint64_t)fs.f_bavail * fs.f_frsize >= fm_store_dirty_bytes(s) + 64u * 1024u;
 }
@@ -120,12 +116,11 @@ int fm_store_commit(struct fm_store *s)
         fm_store_abort(s);
         return error;
     }
-    error = fm_txn_error(s, commit(&s->txn));
+    error = fm_txn_commit(s);
     if (error != FM_OK)
         s->now = s->kept;
     else
         s->kept = s->now;
-    s->dirty = false;
     return error;
 }
 

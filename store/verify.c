@@ -64,19 +64,7 @@ static void check_row(struct fm_scrub *c, enum fm_table table, struct fm_span ke
         c->v->progress.at(c->v->progress.ctx, c->done, c->total);
 }
 
-static uint64_t entries(struct fm_store *s, enum fm_table table)
-{
-    MDB_stat stat = {0};
-    MDB_txn *txn;
-    if (fm_txn_read_begin(s, &txn) != FM_OK)
-        return 0;
-    if (mdb_stat(txn, s->dbi[table], &stat) != 0)
-        stat.ms_entries = 0;
-    fm_txn_read_end(s);
-    return stat.ms_entries;
-}
-
-static int check_table(struct fm_scrub *c, enum fm_table table)
+static int check_table(struct fm_scrub *c, enum fm_table table, uint64_t entries)
 {
     struct fm_row_key last = {.len = 0};
     struct fm_span key, value;
@@ -85,7 +73,7 @@ static int check_table(struct fm_scrub *c, enum fm_table table)
     int error = fm_scan_open(&scan, c->s, table, NULL, 0);
     if (error != FM_OK)
         return error;
-    while ((error = fm_scan_next_raw(&scan, &key, &value)) == FM_OK) {
+    while (c->s->dead == FM_OK && (error = fm_scan_next_raw(&scan, &key, &value)) == FM_OK) {
         size_t least = key.len < last.len ? key.len : last.len;
         int order = memcmp(last.b, key.data, least);
         if (order > 0 || (order == 0 && last.len >= key.len)) {
@@ -97,14 +85,11 @@ static int check_table(struct fm_scrub *c, enum fm_table table)
         count++;
     }
     fm_scan_close(&scan);
-    if (error == FM_ECORRUPT || error == FM_ENOTFOUND) {
-        if (error == FM_ECORRUPT)
-            fm_scrub_say(c->v, table, fm_span(NULL, 0), "cannot be walked to its end");
-        else if (count != entries(c->s, table))
-            fm_scrub_say(c->v, table, fm_span(NULL, 0), "has not as many rows as it should");
-        error = FM_OK;
-    }
-    return error;
+    if (error == FM_ECORRUPT)
+        fm_scrub_say(c->v, table, fm_span(NULL, 0), "cannot be walked to its end");
+    else if (error == FM_ENOTFOUND && count != entries)
+        fm_scrub_say(c->v, table, fm_span(NULL, 0), "has not as many rows as it should");
+    return fm_scrub_goes_on(error);
 }
 
 /* The running numbers against what was counted, and the stored row against the numbers in memory. */
@@ -126,35 +111,60 @@ static void check_sums(struct fm_scrub *c)
             fm_scrub_say(c->v, FM_TABLE_META, fm_span_str(names[i]), "the running numbers are not what is there");
 }
 
+/* How many rows each table has, and how many pages all have; also the list of free pages (0) and the table of tables (1). */
+static int measure(struct fm_scrub *c, MDB_txn *txn, uint64_t entries[FM_TABLE_END])
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    fm_txn_sure(mdb_env_info(c->s->env, &info));
+    fm_txn_sure(mdb_env_stat(c->s->env, &stat));
+    c->pages = info.me_last_pgno + 1;
+    c->page_bytes = stat.ms_psize;
+    for (int t = FM_TABLE_META - 2; t < FM_TABLE_END; t++) {
+        int error = fm_txn_error(c->s, mdb_stat(txn, t < FM_TABLE_META ? (MDB_dbi)(t + 1) : c->s->dbi[t], &stat));
+        if (error != FM_OK)
+            return error;
+        c->used_pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        if (t < FM_TABLE_META)
+            continue;
+        entries[t] = stat.ms_entries;
+        c->total += stat.ms_entries;
+    }
+    return FM_OK;
+}
+
+static int scrub(struct fm_scrub *c, MDB_txn *txn)
+{
+    uint64_t entries[FM_TABLE_END];
+    int error = measure(c, txn, entries);
+    if (error != FM_OK)
+        return error;
+    c->live = calloc(1, c->pages / 8 + 1);
+    if (c->live == NULL)
+        return FM_ENOMEM;
+    for (int t = FM_TABLE_META; t < FM_TABLE_END && error == FM_OK; t++)
+        error = check_table(c, (enum fm_table)t, entries[t]);
+    if (error != FM_OK)
+        return error;
+    check_sums(c);
+    return fm_pages_check(c);
+}
+
 int fm_store_scrub(struct fm_store *s, struct fm_store_verify *v)
 {
     struct fm_scrub c = {.s = s, .v = v};
-    MDB_envinfo info;
-    MDB_stat stat;
     MDB_txn *txn;
     int error = fm_txn_read_begin(s, &txn); /* one view from the first table to the last */
     if (error != FM_OK)
         return error;
-    error = fm_txn_error(s, mdb_env_info(s->env, &info));
-    if (error == FM_OK)
-        error = fm_txn_error(s, mdb_env_stat(s->env, &stat));
-    if (error == FM_OK) {
-        c.pages = info.me_last_pgno + 1;
-        c.page_bytes = stat.ms_psize;
-        c.live = calloc(1, c.pages / 8 + 1);
-        error = c.live == NULL ? FM_ENOMEM : FM_OK;
-    }
     v->problems = v->sets = v->rows = 0;
-    for (int t = FM_TABLE_META; t < FM_TABLE_END && error == FM_OK; t++)
-        c.total += entries(s, (enum fm_table)t);
-    for (int t = FM_TABLE_META; t < FM_TABLE_END && error == FM_OK; t++)
-        error = check_table(&c, (enum fm_table)t);
-    if (error == FM_OK) {
-        check_sums(&c);
-        fm_pages_check(&c);
-    }
+    error = scrub(&c, txn);
     free(c.live);
     fm_txn_read_end(s);
+    if (s->dead != FM_OK) /* a look-up met it, and took it for a row that is missing */
+        return s->dead;
+    if (error == FM_ESTORE && v->problems > 0) /* LMDB answers nothing more beside a damaged page: what was found stands */
+        return FM_OK;
     if (error == FM_OK && v->progress.at != NULL)
         v->progress.at(v->progress.ctx, c.done, c.total);
     return error;

@@ -83,6 +83,13 @@ static inline void say(void *ctx, const char *problem)
     fprintf(stderr, "  %s\n", problem);
 }
 
+static inline bool incomplete(struct fm_store *s)
+{
+    bool out;
+    assert_int_equal(fm_store_incomplete(s, &out), FM_OK);
+    return out;
+}
+
 static inline void sound(struct fm_store *s)
 {
     struct fm_store_verify v = {.say = say};

@@ -431,7 +431,7 @@ static void derived_tables_are_emptied_and_filled_again(void **state)
     assert_int_equal(fm_store_dir_open(&copy, &old, false, 0), FM_OK);
     uint64_t changes = fm_store_changes_id(b.store), arrivals = 0, same = 0;
     struct fm_store_id id = fm_store_id(b.store);
-    assert_false(fm_store_incomplete(b.store));
+    assert_false(incomplete(b.store));
     assert_int_equal(fm_store_begin(b.store, 2), FM_OK);
     assert_int_equal(fm_store_clear_derived(b.store), FM_OK);
     assert_int_equal(fm_store_commit(b.store), FM_OK);
@@ -443,7 +443,7 @@ static void derived_tables_are_emptied_and_filled_again(void **state)
     assert_int_equal(arrivals, same);
     both_reopen(&b);
     p = fm_store_port(b.store);
-    assert_true(fm_store_incomplete(b.store));
+    assert_true(incomplete(b.store));
     assert_int_equal(fm_store_begin(b.store, 3), FM_OK);
     for (uint64_t next = 1; p->set_next(p->ctx, next, &meta) == FM_OK; next = meta.arrival + 1) {
         assert_int_equal(meta.verdict, 0);
@@ -452,7 +452,7 @@ static void derived_tables_are_emptied_and_filled_again(void **state)
         assert_int_equal(fm_store_apply(b.store, &(struct fm_row){.kind = FM_ROW_VERDICT, .meta = &meta}), FM_OK);
     }
     assert_int_equal(fm_store_commit(b.store), FM_OK);
-    assert_false(fm_store_incomplete(b.store));
+    assert_false(incomplete(b.store));
     struct fm_store_verify v = {0};
     assert_int_equal(fm_store_compare(b.store, old, &v), FM_OK);
     assert_int_equal(v.problems, FM_ROWS_STREAMS); /* the tips are not yet written again */

@@ -360,7 +360,7 @@ static void damaged_running_numbers_keep_nobody_from_the_log(void **state)
     assert_true(last == b.rows.arrival || last + 1 == b.rows.arrival); /* or the last one is reserved */
     assert_int_equal(p->set_bytes(p->ctx, 1, &after), FM_OK);
     assert_true(fm_span_eq(fm_buf_span(&before), fm_buf_span(&after)));
-    assert_true(fm_store_incomplete(b.store));
+    assert_true(incomplete(b.store));
     assert_int_equal(fm_store_begin(b.store, 1), FM_OK);
     assert_int_equal(fm_store_clear_derived(b.store), FM_OK);
     assert_int_equal(fm_store_commit(b.store), FM_OK);

@@ -112,7 +112,7 @@ static void reindexed(const struct fm_world_sets *w, struct on_disk *d, const st
     if (!fm_world_reindex(w, &store, after, why))
         fail_msg("world %d, reindex: %s", (int)fm_world_number(w->json, "seed"), why);
     assert_memory_equal(before, after, sizeof(after));
-    assert_false(fm_store_incomplete(d->store));
+    assert_false(incomplete(d->store));
     if (!rows)
         return;
     sound(d->store);
