@@ -186,7 +186,9 @@ static int open_tables(struct fm_store *s, bool create, bool *is_new)
     return *is_new ? found(s) : FM_OK;
 }
 
-static int sync_new(struct fm_store *s)
+/* Until a turn is committed the folders are synced at each opening: the one that made the store may have been cut short or
+ * have failed there, and no commit of a file lasts whose name does not (TRAPS L11). */
+static int sync_young(struct fm_store *s)
 {
     int error = fm_env_sync_dir(s->dir);
     return error == FM_OK ? fm_env_sync_parent(s->dir) : error;
@@ -200,10 +202,11 @@ static int open_store(struct fm_store *s, const struct fm_store_options *o)
         error = open_tables(s, o->create, &is_new);
     if (error != FM_OK)
         return error;
+    bool young = mdb_txn_id(s->txn) <= 2;
     /* Even without rows the commit is needed: it makes the table handles last. */
     error = is_new ? fm_store_commit(s) : fm_txn_commit(s);
-    if (error == FM_OK && is_new)
-        error = sync_new(s);
+    if (error == FM_OK && young)
+        error = sync_young(s);
     if (error != FM_OK)
         return error;
     error = fm_sums_load(s);
