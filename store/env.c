@@ -171,13 +171,15 @@ static int open_tables(struct fm_store *s, bool create, bool *is_new)
     MDB_dbi all;
     MDB_stat stat;
     fm_txn_sure(mdb_dbi_open(s->txn, NULL, 0, &all));
-    fm_txn_sure(mdb_stat(s->txn, all, &stat));
+    int error = fm_txn_error(s, mdb_stat(s->txn, all, &stat));
+    if (error != FM_OK)
+        return error;
     *is_new = stat.ms_entries == 0;
     if (*is_new && !create)
         return FM_ENOTFOUND;
     for (int t = FM_TABLE_META; t < FM_TABLE_END; t++) {
         int rc = mdb_dbi_open(s->txn, fm_keys_table_name((enum fm_table)t), *is_new ? MDB_CREATE : 0, &s->dbi[t]);
-        int error = fm_txn_held(fm_txn_error(s, rc));
+        error = fm_txn_held(fm_txn_error(s, rc));
         if (error == FM_OK && t == FM_TABLE_META && !*is_new)
             error = check_format(s);
         if (error != FM_OK)

@@ -1,10 +1,18 @@
 /* The scrub's second look: each row beside the rows of other tables that it follows from or that follow from it. */
 #include "store/scrub.h"
 
+/* A row beside this one. What is damaged on the way is not the same as what is not there. */
+static int look(struct fm_scrub *c, enum fm_table table, const struct fm_row_key *key, struct fm_span *body)
+{
+    int error = fm_txn_get(c->s, table, key, body);
+    c->unread |= fm_scan_end(error) != FM_OK;
+    return error;
+}
+
 static bool held(struct fm_scrub *c, enum fm_table table, const struct fm_row_key *key)
 {
     struct fm_span body;
-    return fm_txn_get(c->s, table, key, &body) == FM_OK;
+    return look(c, table, key, &body) == FM_OK;
 }
 
 static const char *check_set(struct fm_scrub *c, struct fm_span key, struct fm_span body)
@@ -58,14 +66,14 @@ static const char *check_version(struct fm_scrub *c, struct fm_span key, struct 
         return "cannot be read";
     fm_sums_count_version(&c->tally, &v, true);
     struct fm_row_key by_id = fm_keys_id(&v.id), head = fm_keys_record(v.kind, &v.record);
-    if (fm_txn_get(c->s, FM_TABLE_IDS, &by_id, &value) != FM_OK || value.len != FM_VALUE_ID_BYTES ||
+    if (look(c, FM_TABLE_IDS, &by_id, &value) != FM_OK || value.len != FM_VALUE_ID_BYTES ||
         memcmp(value.data, key.data, value.len) != 0)
         return "its id does not lead to it";
     if (!held(c, FM_TABLE_HEADS, &head) && !held(c, FM_TABLE_TOUCHED, &head))
         return "its record is missing";
     fm_conflict_id_of(&id, c->s->crypto, v.kind, &v.record, &v.id);
     struct fm_row_key at = fm_keys_conflict(&id);
-    int error = fm_txn_get(c->s, FM_TABLE_CONFLICTS, &at, &value);
+    int error = look(c, FM_TABLE_CONFLICTS, &at, &value);
     if (!is_entry(&v))
         return error == FM_ENOTFOUND ? NULL : "it has a conflict entry, but is none";
     if (error != FM_OK || fm_versions_conflict(&entry, fm_span(at.b, at.len), value) != FM_OK || !tells_of(&entry, &v))
@@ -118,7 +126,7 @@ static bool head_of(struct fm_scrub *c, const struct fm_record_ref *ref, struct 
 {
     struct fm_row_key key = fm_keys_record(ref->kind, &ref->record);
     struct fm_span body;
-    return fm_txn_get(c->s, FM_TABLE_HEADS, &key, &body) == FM_OK &&
+    return look(c, FM_TABLE_HEADS, &key, &body) == FM_OK &&
            fm_value_head_decode(head, number, fm_span(key.b, key.len), body) == FM_OK;
 }
 
@@ -179,9 +187,9 @@ static const char *check_conflict(struct fm_scrub *c, struct fm_span key, struct
     if (!fm_id_eq(&id, &entry.id))
         return "has another id";
     row = fm_keys_id(&entry.version);
-    if (fm_txn_get(c->s, FM_TABLE_IDS, &row, &value) != FM_OK ||
+    if (look(c, FM_TABLE_IDS, &row, &value) != FM_OK ||
         fm_value_id_decode(&row, &ref, &entry.version, value) != FM_OK ||
-        fm_txn_get(c->s, FM_TABLE_VERSIONS, &row, &value) != FM_OK ||
+        look(c, FM_TABLE_VERSIONS, &row, &value) != FM_OK ||
         fm_value_version_decode(&v, fm_span(row.b, row.len), value, NULL) != FM_OK)
         return "its version is missing";
     return is_entry(&v) ? NULL : "its version is no conflict";
@@ -193,7 +201,7 @@ static const char *check_index(struct fm_scrub *c, enum fm_table table, struct f
     struct fm_conflict entry;
     struct fm_span body;
     int error = leads_to == FM_TABLE_LOG ? fm_txn_get_raw(c->s, leads_to, &at, &body)
-                                         : fm_txn_get(c->s, leads_to, &at, &body);
+                                         : look(c, leads_to, &at, &body);
     if (error != FM_OK)
         return "names what is missing";
     if (table == FM_TABLE_OPEN && (fm_versions_conflict(&entry, key, body) != FM_OK || entry.place != FM_PLACE_OPEN))
@@ -252,7 +260,10 @@ static const char *check(struct fm_scrub *c, enum fm_table table, struct fm_span
 
 void fm_links_check(struct fm_scrub *c, enum fm_table table, struct fm_span key, struct fm_span body)
 {
+    c->unread = false;
     const char *what = check(c, table, key, body);
+    if (what == NULL && c->unread)
+        what = "a row beside it cannot be read";
     if (what != NULL)
         fm_scrub_say(c->v, table, key, what);
 }

@@ -10,6 +10,7 @@ struct fm_scrub {
     struct fm_sums tally; /* counted again, row by row */
     uint64_t last_stamp;
     uint64_t done, total;
+    bool unread;          /* a row beside the one that is looked at is damaged */
     uint8_t *live;        /* a bit a page: seen in use; NULL: no memory for it */
     size_t pages, page_bytes, used_pages;
 };
