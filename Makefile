@@ -24,6 +24,7 @@ LDFLAGS_cover   := --coverage
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lmsgpackc -lpthread -lm
 
 MODE ?= release
+comma := ,
 B    := build/$(MODE)
 
 sources = $(wildcard $(1)/*.c)
@@ -45,6 +46,11 @@ $(B)/fieldmesh: $(call objects,$(MAIN)) $(OBJ)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
 $(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(OBJ)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
+# Here each call by which the store can be told no may fail (tests/support/fail_calls.h).
+FAIL_CALLS := malloc calloc realloc strdup open close flock stat statfs fstatvfs mkdir unlink rename fsync pread \
+              $(addprefix mdb_,env_create env_open env_copyfd2 reader_check txn_begin txn_renew txn_commit txn_abort dbi_open \
+                stat get put del drop cursor_open cursor_get)
+$(B)/tests/unit/test_store_failures: LDLIBS += $(addprefix -Wl$(comma)--wrap=,$(FAIL_CALLS))
 # The simulator needs the core and its own stores, nothing of the shell.
 SIM := $(call objects,$(foreach r,replication crypto tests/sim,$(call sources,$(r))) node/compress.c \
        $(addprefix tests/support/,memory.c memory_port.c ordered.c fake_crypto.c text_doc.c))

@@ -1,0 +1,634 @@
+/* TESTING A3, A4, A6, A7: every call by which the store can be told no fails once, in each of its ways, at every place of a
+ * short suite on a real store. The error comes up as it is and is never taken for "not there"; a store that is opened then
+ * is as it was before or after a commit, and after it if that commit said so. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "store/base.h"
+#include "tests/support/fail_calls.h"
+#include "tests/support/store_both.h"
+#include "tests/support/world_sets.h"
+
+#define WORLD 136u      /* of worlds.json: a revocation that takes back what counted; open, replaced and settled conflicts */
+#define SETS_BEFORE 12u /* of it, in the store before the turn */
+#define LEGAL_MAX 32u
+#define ANSWERS_MAX 1024u
+
+struct stage {
+    struct fm_world_sets world;
+    struct fm_store_dir dir;
+    struct fm_store *store;
+    struct fm_repl *core;
+    struct fm_buf bytes; /* for answers */
+    struct fm_arena arena;
+    struct fm_buf image; /* of data.mdb, as the scene begins with it; empty: there is none */
+    bool counting;       /* the good run: nothing fails, answers and states are written down */
+    int answers[ANSWERS_MAX];
+    size_t asked;
+    uint64_t legal[LEGAL_MAX]; /* the states that commits leave, in order; [0] before the scene */
+    size_t legal_count, commits;
+    uint64_t failures;
+};
+
+static struct stage stage;
+
+/* --- a store as a number --- */
+
+static uint64_t mix(uint64_t sum, const void *data, size_t len)
+{
+    const uint8_t *b = data;
+    for (size_t i = 0; i < len; i++)
+        sum = (sum ^ b[i]) * 0x100000001b3u;
+    return (sum ^ len) * 0x100000001b3u;
+}
+
+static uint64_t state_of(struct fm_store *s)
+{
+    uint64_t sum = 0xcbf29ce484222325u;
+    MDB_txn *txn;
+    assert_int_equal(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn), 0);
+    for (int t = FM_TABLE_META; t < FM_TABLE_END; t++) {
+        MDB_cursor *cursor;
+        MDB_val key, value;
+        assert_int_equal(mdb_cursor_open(txn, s->dbi[t], &cursor), 0);
+        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0)
+            sum = mix(mix(sum ^ (uint64_t)t, key.mv_data, key.mv_size), value.mv_data, value.mv_size);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return sum;
+}
+
+static int open_as(struct stage *g, bool create, bool rescue)
+{
+    static const uint8_t random[32] = {7};
+    struct fm_store_options options = {
+        .dir = g->dir.path, .create = create, .rescue = rescue, .map_bytes = (size_t)64 << 20};
+    return fm_store_open(&g->store, &options, &g->world.crypto, &g->world.mesh, random);
+}
+
+static void shut(struct stage *g)
+{
+    fm_repl_free(g->core);
+    fm_store_close(g->store);
+    g->core = NULL;
+    g->store = NULL;
+}
+
+/* --- what a scene is made of --- */
+
+/* A commit that the scene asked for; in the good run its state is written down. */
+static int committed(struct stage *g, int rc)
+{
+    if (rc == FM_OK && g->counting) {
+        assert_true(g->legal_count < LEGAL_MAX);
+        g->legal[g->legal_count++] = state_of(g->store);
+    }
+    g->commits += rc == FM_OK;
+    return rc;
+}
+
+static int commit(struct stage *g)
+{
+    return committed(g, fm_store_commit(g->store));
+}
+
+/* A question's answer: as in the good run, or the error. */
+static int answer(struct stage *g, int rc)
+{
+    assert_true(g->asked < ANSWERS_MAX);
+    if (g->counting)
+        g->answers[g->asked] = rc;
+    int wanted = g->answers[g->asked++];
+    if (rc == wanted)
+        return FM_OK;
+    if (!fault.hit)
+        fail_msg("question %zu: %d, not %d", g->asked, rc, wanted);
+    return rc;
+}
+
+static int act(void *ctx, const struct fm_action *action)
+{
+    struct stage *g = ctx;
+    return action->kind == FM_DO_ROW ? fm_store_apply(g->store, &action->row) : FM_OK;
+}
+
+static int step(struct stage *g, enum fm_event_kind kind, struct fm_span bytes)
+{
+    struct fm_event event = {.kind = kind, .now_ms = 5000, .steady_ms = 5000, .bytes = bytes};
+    struct fm_sink sink = {.ctx = g, .act = act};
+    return fm_repl_step(g->core, &event, &sink);
+}
+
+static void new_core(struct stage *g)
+{
+    struct fm_self self = {.mesh = g->world.mesh, .incarnation = 77};
+    fm_world_author(&self.root, "ROOT");
+    fm_world_author(&self.author, "observer");
+    self.transport = self.box = self.author;
+    self.transport.b[30] = 2;
+    self.box.b[30] = 3;
+    g->core = fm_repl_new(&self, &g->world.crypto, fm_store_port(g->store));
+    assert_non_null(g->core);
+}
+
+static void start_core(struct stage *g)
+{
+    new_core(g);
+    assert_int_equal(step(g, FM_EVENT_START, fm_span(NULL, 0)), FM_OK);
+}
+
+/* A turn of these sets, with a statement and a note. */
+static int turn_of(struct stage *g, size_t from, size_t to)
+{
+    static const char text[] = "what a peer says of itself";
+    struct fm_row row = {
+        .kind = FM_ROW_STATEMENT, .statement_kind = 1, .signer = {{9}}, .counter = to, .bytes = fm_span(text, sizeof(text))};
+    int rc = fm_store_begin(g->store, 5000);
+    if (rc != FM_OK)
+        return rc;
+    for (size_t i = from; rc == FM_OK && i < to; i++)
+        rc = step(g, FM_EVENT_TAKE, fm_buf_span(&g->world.sets[i].bytes));
+    if (rc == FM_OK)
+        rc = fm_store_apply(g->store, &row);
+    if (rc == FM_OK)
+        rc = fm_store_note_put(g->store, "name", fm_span(text, 4 + to));
+    if (rc == FM_OK)
+        rc = step(g, FM_EVENT_TURN_END, fm_span(NULL, 0));
+    if (rc == FM_OK)
+        return commit(g);
+    fm_store_abort(g->store);
+    return rc;
+}
+
+/* --- the scenes --- */
+
+static void ready(struct stage *g)
+{
+    assert_int_equal(open_as(g, false, false), FM_OK);
+}
+
+static void ready_core(struct stage *g)
+{
+    ready(g);
+    start_core(g);
+}
+
+static int make_store(struct stage *g)
+{
+    return committed(g, open_as(g, true, false));
+}
+
+static int open_store(struct stage *g)
+{
+    return open_as(g, false, false);
+}
+
+static int rescue_store(struct stage *g)
+{
+    return open_as(g, false, true);
+}
+
+static int turn(struct stage *g)
+{
+    return turn_of(g, SETS_BEFORE, g->world.count);
+}
+
+static int take_stream(void *arg, const struct fm_stream_row *row)
+{
+    struct stage *g = arg;
+    struct fm_set_meta sets[2];
+    size_t count;
+    const struct fm_port *p = fm_store_port(g->store);
+    int rc = answer(g, p->stream_sets(p->ctx, &row->stream, 0, sets, 2, &count));
+    for (size_t i = 0; rc == FM_OK && i < count; i++)
+        rc = answer(g, p->set_get(p->ctx, &row->stream, sets[i].sequence, &sets[i].id, &sets[0]));
+    return rc;
+}
+
+static int take_statement(void *arg, struct fm_span bytes)
+{
+    (void)arg;
+    return bytes.len > 0 ? FM_OK : FM_EFORMAT;
+}
+
+#define ASK(call)                                                                                                           \
+    do {                                                                                                                    \
+        rc = answer(g, call);                                                                                               \
+        if (rc != FM_OK)                                                                                                    \
+            return rc;                                                                                                      \
+    } while (0)
+
+/* What the sessions ask for; what the core asks of one record. */
+static int pull(struct stage *g)
+{
+    const struct fm_port *p = fm_store_port(g->store);
+    struct fm_set_meta meta = {.arrival = 0};
+    struct fm_digest sum;
+    uint64_t last;
+    int rc;
+    ASK(p->arrival_last(p->ctx, &last));
+    ASK(p->record_sum(p->ctx, &sum));
+    ASK(p->stream_each(p->ctx, take_stream, g));
+    for (uint64_t next = 0; next <= last; next = meta.arrival + 1) {
+        ASK(p->set_next(p->ctx, next, &meta));
+        g->bytes.len = 0;
+        ASK(p->set_bytes(p->ctx, meta.arrival, &g->bytes));
+    }
+    ASK(p->set_next(p->ctx, last + 1, &meta));
+    ASK(p->statement_each(p->ctx, take_statement, g));
+    ASK(p->statement(p->ctx, 1, &(struct fm_key){{9}}, &g->bytes));
+    ASK(p->statement(p->ctx, 2, &(struct fm_key){{9}}, &g->bytes));
+    ASK(p->meta(p->ctx, FM_META_CLOCK, &g->bytes));
+    ASK(p->meta(p->ctx, "none", &g->bytes));
+    ASK(fm_store_note_get(g->store, "name", &g->bytes));
+    ASK(fm_store_note_get(g->store, "none", &g->bytes));
+    return FM_OK;
+}
+
+static int ask_record(struct stage *g, const struct fm_record_ref *ref)
+{
+    const struct fm_port *p = fm_store_port(g->store);
+    struct fm_version *all, one;
+    struct fm_record_ref refs[2];
+    struct fm_record_id ids[2];
+    struct fm_head head;
+    size_t count, found;
+    int rc;
+    ASK(p->versions(p->ctx, ref->kind, &ref->record, &g->arena, &all, &count));
+    for (size_t i = 0; i < count; i++) {
+        ASK(p->version_find(p->ctx, &all[i].id, &refs[0]));
+        ASK(p->version_get(p->ctx, &all[i].id, &g->arena, &one));
+        ASK(p->waits(p->ctx, &all[i].id, refs, 2, &found));
+    }
+    ASK(p->head(p->ctx, ref->kind, &ref->record, &g->arena, &head));
+    ASK(p->alias(p->ctx, ref->kind, fm_span_str("offline-1"), &ids[0]));
+    ASK(fm_store_namesakes(g->store, ref->kind, fm_span_str("offline-1"), ids, 2, &found));
+    ASK(p->by_entity(p->ctx, &head.entity, ref->kind, NULL, ids, 2, &found));
+    return FM_OK;
+}
+
+/* What people ask for. */
+static int browse(struct stage *g)
+{
+    struct fm_conflict conflicts[3], one;
+    struct fm_changed changed[4];
+    struct fm_store_counts counts;
+    struct fm_set_meta sets[3];
+    struct fm_record_ref refs[2];
+    struct fm_duplicate twins[2];
+    uint64_t after = 0;
+    size_t count;
+    bool rebuilding;
+    int rc;
+    fm_arena_reset(&g->arena);
+    const struct fm_port *p = fm_store_port(g->store);
+    ASK(fm_store_counts(g->store, &counts));
+    ASK(fm_store_incomplete(g->store, &rebuilding));
+    ASK(fm_store_changed_since(g->store, 1, &after));
+    do {
+        ASK(fm_store_changed(g->store, after, &g->arena, changed, 4, &count));
+        for (size_t i = 0; i < count; i++) {
+            struct fm_record_ref ref = {.kind = changed[i].head.kind, .record = changed[i].head.record};
+            ASK(ask_record(g, &ref));
+            after = changed[i].number;
+        }
+    } while (count == 4);
+    for (uint8_t kind = 0; kind < 6; kind++) {
+        struct fm_head heads[2];
+        ASK(fm_store_heads(g->store, kind, NULL, &g->arena, heads, 2, &count));
+    }
+    for (int open_only = 0; open_only < 2; open_only++) {
+        ASK(fm_store_conflicts(g->store, open_only, NULL, conflicts, 3, &count));
+        for (size_t i = 0; i < count; i++)
+            ASK(fm_store_conflict(g->store, &conflicts[i].id, &one));
+    }
+    ASK(fm_store_conflict(g->store, &(struct fm_conflict_id){{1}}, &one));
+    ASK(fm_store_uncounted(g->store, 0, sets, 3, &count));
+    ASK(fm_store_duplicates(g->store, NULL, twins, 2, &count));
+    ASK(p->touched(p->ctx, refs, 2, &count));
+    return FM_OK;
+}
+
+/* Damage is a problem, or cuts the look short; what fails otherwise is an error. */
+static int told(struct stage *g, int rc, const struct fm_store_verify *v)
+{
+    if (g->counting)
+        assert_int_equal(v->problems, 0);
+    if (rc == FM_OK && v->problems > 0 && (fault.code == FM_ECORRUPT || fault.error == MDB_BAD_TXN))
+        return fault.code;
+    return rc;
+}
+
+static int scrub(struct stage *g)
+{
+    struct fm_store_verify v = {0};
+    int rc = fm_store_scrub(g->store, &v);
+    return told(g, rc, &v);
+}
+
+static int compare(struct stage *g)
+{
+    struct fm_store_verify v = {0};
+    int rc = fm_store_compare(g->store, g->store, &v);
+    return told(g, rc, &v);
+}
+
+static int backup(struct stage *g)
+{
+    char file[400], part[410];
+    snprintf(file, sizeof(file), "%s/copy", g->dir.path);
+    snprintf(part, sizeof(part), "%s.part", file);
+    int rc = fm_store_backup(g->store, file);
+    int64_t left = fault.left;
+    fault.left = -1; /* no half of it is left behind */
+    assert_int_equal(access(part, F_OK), -1);
+    assert_true(rc != FM_OK || access(file, F_OK) == 0);
+    (void)unlink(file);
+    fault.left = left;
+    return rc;
+}
+
+static int reindex(struct stage *g)
+{
+    struct fm_event event = {.now_ms = 6000, .steady_ms = 6000};
+    struct fm_sink sink = {.ctx = g, .act = act};
+    uint64_t from = 1;
+    int rc = fm_store_begin(g->store, 6000);
+    if (rc == FM_OK)
+        rc = fm_store_clear_derived(g->store);
+    if (rc == FM_OK)
+        rc = commit(g);
+    while (rc == FM_OK && from != 0) {
+        rc = fm_store_begin(g->store, 6000);
+        if (rc == FM_OK)
+            rc = fm_repl_reindex(g->core, &event, &sink, &from, 7);
+        if (rc == FM_OK)
+            rc = commit(g);
+    }
+    if (rc != FM_OK)
+        fm_store_abort(g->store);
+    return rc;
+}
+
+static void ready_to_reindex(struct stage *g)
+{
+    ready(g);
+    new_core(g);
+}
+
+static int restored(struct stage *g)
+{
+    int rc = fm_store_begin(g->store, 6000);
+    if (rc == FM_OK)
+        rc = fm_store_restored(g->store);
+    if (rc == FM_OK)
+        return commit(g);
+    fm_store_abort(g->store);
+    return rc;
+}
+
+/* --- one failure --- */
+
+enum image { NOTHING, NO_FOLDER, TORN, YOUNG, HALF, WHOLE, NUMBERS_LOST };
+static const struct scene {
+    const char *name;
+    enum image image;
+    void (*ready)(struct stage *g); /* nothing fails yet; NULL: the store is not open */
+    int (*play)(struct stage *g);
+} scenes[] = {
+    {"making a store", NOTHING, NULL, make_store},
+    {"making a store and its folder", NO_FOLDER, NULL, make_store},
+    {"making a store again", TORN, NULL, make_store},
+    {"opening a young store", YOUNG, NULL, open_store},
+    {"opening a store", WHOLE, NULL, open_store},
+    {"rescuing a store", NUMBERS_LOST, NULL, rescue_store},
+    {"a turn", HALF, ready_core, turn},
+    {"pulling", WHOLE, ready, pull},
+    {"browsing", WHOLE, ready, browse},
+    {"scrubbing", WHOLE, ready, scrub},
+    {"comparing", WHOLE, ready, compare},
+    {"a backup", WHOLE, ready, backup},
+    {"a reindex", WHOLE, ready_to_reindex, reindex},
+    {"a restored store", WHOLE, ready, restored},
+};
+
+static void write_image(struct stage *g, enum image image)
+{
+    fm_store_dir_remove(&g->dir);
+    if (image == NO_FOLDER)
+        return;
+    assert_int_equal(mkdir(g->dir.path, 0700), 0);
+    if (g->image.len == 0)
+        return;
+    FILE *file = fopen(g->dir.data, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(g->image.data, 1, g->image.len, file), g->image.len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void read_image(struct stage *g)
+{
+    FILE *file = fopen(g->dir.data, "rb");
+    uint8_t page[4096];
+    assert_non_null(file);
+    g->image.len = 0;
+    for (size_t got; (got = fread(page, 1, sizeof(page), file)) > 0;)
+        assert_int_equal(fm_buf_add(&g->image, page, got), FM_OK);
+    fclose(file);
+}
+
+static void build_image(struct stage *g, enum image image)
+{
+    g->image.len = 0;
+    if (image == TORN)
+        assert_int_equal(fm_buf_add(&g->image, "torn", 4), FM_OK);
+    if (image <= TORN)
+        return;
+    write_image(g, NOTHING);
+    assert_int_equal(open_as(g, true, false), FM_OK);
+    if (image >= HALF) {
+        start_core(g);
+        assert_int_equal(turn_of(g, 0, SETS_BEFORE), FM_OK);
+    }
+    if (image >= WHOLE)
+        assert_int_equal(turn(g), FM_OK);
+    if (image == NUMBERS_LOST) {
+        struct fm_row_key key;
+        fm_keys_name(&key, FM_KEYS_SPACE_STORE, "sums");
+        assert_int_equal(fm_store_begin(g->store, 7000), FM_OK);
+        assert_int_equal(fm_txn_put(g->store, FM_TABLE_META, &key, fm_span("?", 1), 0), FM_OK);
+        assert_int_equal(fm_txn_commit(g->store), FM_OK);
+    }
+    shut(g);
+    read_image(g);
+}
+
+static bool is_legal(const struct stage *g, uint64_t state, size_t first)
+{
+    for (size_t i = first; i < g->legal_count; i++)
+        if (g->legal[i] == state)
+            return true;
+    return false;
+}
+
+/* What was told as lasting lasts, and half of a turn is nowhere. Returns whether the store is another one now. */
+static bool look_after(struct stage *g, const struct scene *scene)
+{
+    bool made = scene->image <= TORN, rescue = scene->image == NUMBERS_LOST;
+    int rc = open_as(g, made, rescue);
+    if (rc != FM_OK)
+        fail_msg("%s: after %s failed the store does not open (%d)", scene->name, fault.call, rc);
+    uint64_t state = state_of(g->store);
+    if (!is_legal(g, state, made ? 1 : g->commits))
+        fail_msg("%s: after %s failed (%d) the store is in no state that it ever had", scene->name, fault.call, fault.error);
+    shut(g);
+    return made || state != g->legal[0];
+}
+
+/* A store that met an I/O error says nothing more, whatever it is asked (TRAPS L12). */
+static void stays_dead(struct stage *g, const char *name)
+{
+    const struct fm_port *p = fm_store_port(g->store);
+    struct fm_conflict_id none = {{1}};
+    struct fm_conflict conflict;
+    uint64_t number, stamp;
+    if (g->store->dead == FM_OK)
+        return;
+    int rc = fm_store_begin(g->store, 8000);
+    if (rc == FM_OK || rc != p->arrival_last(p->ctx, &number) || rc != p->meta(p->ctx, "none", &g->bytes) ||
+        rc != fm_store_backup(g->store, "nowhere") || rc != fm_store_conflict(g->store, &none, &conflict) ||
+        rc != fm_store_changed_last(g->store, &number, &stamp))
+        fail_msg("%s: after %s failed (%d) the store goes on", name, fault.call, fault.error);
+}
+
+/* A store that only this turn failed on takes the turn again, from a new core. */
+static void turn_again(struct stage *g, const char *name)
+{
+    if (g->store->dead != FM_OK)
+        return;
+    fm_repl_free(g->core);
+    start_core(g);
+    if (turn(g) != FM_OK || state_of(g->store) != g->legal[g->legal_count - 1])
+        fail_msg("%s: after %s failed (%d) the turn comes to another state", name, fault.call, fault.error);
+}
+
+static int run(struct stage *g, const struct scene *scene, int64_t left)
+{
+    g->asked = g->commits = 0;
+    g->bytes.len = 0;
+    if (scene->ready != NULL)
+        scene->ready(g);
+    fault.hit = false;
+    fault.gone = NULL;
+    fault.left = left;
+    int rc = scene->play(g);
+    fault.left = -1;
+    return rc;
+}
+
+/* The call after `left` good ones fails. False: there are no more. */
+static bool fail_once(struct stage *g, const struct scene *scene, int64_t left)
+{
+    int rc = run(g, scene, left);
+    if (!fault.hit) {
+        assert_int_equal(rc, FM_OK);
+        shut(g);
+        return false;
+    }
+    int code = scene->ready == NULL && fault.code == FM_EIO ? FM_ESTORE : fault.code;
+    bool may_pass = strcmp(fault.call, "close") == 0 ||
+                    strcmp(fault.call, "fstatvfs") == 0 ||                 /* all is on the disk; a guess */
+                    (scene->image == NUMBERS_LOST && code == FM_ECORRUPT); /* that is what it is for */
+    if (rc != code && !(rc == FM_OK && may_pass))
+        fail_msg("%s: call %d, %s, failed with %d: %d came up, not %d", scene->name, (int)left, fault.call, fault.error, rc,
+                 code);
+    if (g->store != NULL && rc != FM_OK)
+        stays_dead(g, scene->name);
+    if (scene->play == turn && rc != FM_OK && left % 16 == 0)
+        turn_again(g, scene->name);
+    shut(g);
+    g->failures++;
+    return true;
+}
+
+static void play(struct stage *g, const struct scene *scene)
+{
+    build_image(g, scene->image);
+    write_image(g, scene->image);
+    g->legal_count = 0;
+    g->counting = true;
+    if (scene->image > TORN) {
+        assert_int_equal(open_as(g, false, scene->image == NUMBERS_LOST), FM_OK);
+        g->legal[0] = state_of(g->store);
+        shut(g);
+    }
+    g->legal_count = 1;
+    fault.way = 0;
+    assert_int_equal(run(g, scene, INT64_MAX), FM_OK);
+    shut(g);
+    g->counting = false;
+    write_image(g, scene->image);
+    uint64_t before = g->failures;
+    for (uint32_t way = 0; way < 10; way++) {
+        fault.way = way;
+        for (int64_t left = 0; fail_once(g, scene, left); left++)
+            if (look_after(g, scene))
+                write_image(g, scene->image);
+        write_image(g, scene->image);
+    }
+    print_message("  %s: %llu failures\n", scene->name, (unsigned long long)(g->failures - before));
+}
+
+static void every_call_fails_once_and_nothing_is_lost_or_hidden(void **state)
+{
+    (void)state;
+    json_t *worlds = fm_worlds_load();
+    struct stage *g = &stage;
+    if (access("/dev/shm", W_OK) == 0) /* thousands of stores, and no power cut here */
+        setenv("TMPDIR", "/dev/shm", 0);
+    fm_world_sets_init(&g->world, json_array_get(worlds, WORLD));
+    fm_store_dir_make(&g->dir);
+    fm_buf_init(&g->bytes, 0);
+    fm_buf_init(&g->image, 0);
+    for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++)
+        play(g, &scenes[i]);
+    print_message("figure store_failures %llu\n", (unsigned long long)g->failures);
+    fm_buf_fini(&g->bytes);
+    fm_buf_fini(&g->image);
+    fm_arena_fini(&g->arena);
+    fm_store_dir_remove(&g->dir);
+    fm_world_sets_fini(&g->world);
+    json_decref(worlds);
+}
+
+static void a_store_on_a_file_system_of_another_machine_is_refused_unless_forced(void **state)
+{
+    (void)state;
+    struct fm_store_dir d;
+    struct fm_store *s;
+    fm_store_dir_make(&d);
+    fault.fs_type = 0x6969;
+    assert_int_equal(fm_store_dir_open(&d, &s, true, 0), FM_ESTORE);
+    fault.fs_type = 0x5346414f;
+    assert_int_equal(fm_store_dir_open(&d, &s, true, 0), FM_ESTORE);
+    struct fm_store_options options = {.dir = d.path, .create = true, .force_fs = true};
+    assert_int_equal(fm_store_open(&s, &options, &d.crypto, &d.mesh, (const uint8_t[32]){1}), FM_OK);
+    fm_store_close(s);
+    fault.fs_type = 0;
+    assert_int_equal(fm_store_dir_open(&d, &s, false, 0), FM_OK);
+    fm_store_close(s);
+    fm_store_dir_remove(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_fails_once_and_nothing_is_lost_or_hidden),
+        cmocka_unit_test(a_store_on_a_file_system_of_another_machine_is_refused_unless_forced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
