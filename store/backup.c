@@ -19,7 +19,8 @@ static int copy_to(struct fm_store *s, const char *temp)
         error = fm_env_errno(rc);
     if (error == FM_OK && fsync(fd) != 0)
         error = fm_env_errno(errno);
-    if (close(fd) != 0 && error == FM_OK)
+    int closed = close(fd);
+    if (error == FM_OK && closed != 0)
         error = fm_env_errno(errno);
     return error;
 }

@@ -101,8 +101,6 @@ int fm_heads_put(struct fm_store *s, const struct fm_head *head, bool is_new, bo
     struct fm_row_key key = fm_keys_record(head->kind, &head->record);
     struct fm_head old;
     uint64_t number = 0;
-    if (s->error != FM_OK)
-        return s->error;
     if (!is_new) {
         int error = stored(s, &key, &old, &number, offline_id);
         if (error != FM_OK)

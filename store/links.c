@@ -168,7 +168,7 @@ static const char *check_found_by(struct fm_scrub *c, enum fm_table table, struc
         count = fm_heads_entity_keys(&head, keys);
     }
     for (size_t i = 0; i < count; i++)
-        if (keys[i].len == key.len && memcmp(keys[i].b, key.data, key.len) == 0)
+        if (memcmp(keys[i].b, key.data, key.len) == 0)
             return NULL;
     return "its record does not say so";
 }
@@ -253,6 +253,7 @@ static const char *check(struct fm_scrub *c, enum fm_table table, struct fm_span
     case FM_TABLE_TOUCHED: /* to be folded: its head may be yet to come */
     case FM_TABLE_NOTES:
     case FM_TABLE_END:
+    default:
         break;
     }
     return NULL;

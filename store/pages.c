@@ -144,29 +144,26 @@ static bool check_list(struct fm_scrub *c, MDB_val list, size_t *total)
     return true;
 }
 
-int fm_pages_check(struct fm_scrub *c)
+int fm_pages_check(struct fm_scrub *c, MDB_txn *txn)
 {
     struct fm_span name = fm_span_str("free pages");
     size_t total = 2 + c->used_pages; /* the two first ones are of no table */
     MDB_cursor *cursor;
     MDB_val key, list;
-    MDB_txn *txn;
-    bool good = true;
     if (c->s->txn != NULL)
         return FM_OK;
-    int error = fm_txn_read_begin(c->s, &txn);
+    int error = fm_txn_error(c->s, mdb_cursor_open(txn, 0, &cursor));
     if (error != FM_OK)
         return error;
-    error = fm_txn_error(c->s, mdb_cursor_open(txn, 0, &cursor));
-    if (error == FM_OK) {
-        while (good && (error = fm_txn_error(c->s, mdb_cursor_get(cursor, &key, &list, MDB_NEXT))) == FM_OK)
-            good = check_list(c, list, &total);
-        mdb_cursor_close(cursor);
-        if (!good || error == FM_ECORRUPT)
-            fm_scrub_say(c->v, FM_TABLE_META, name, "LMDB's list of free pages is damaged");
-        else if (error == FM_ENOTFOUND && total != c->pages)
-            fm_scrub_say(c->v, FM_TABLE_META, name, "used and free pages do not add up");
-    }
-    fm_txn_read_end(c->s);
+    while ((error = fm_txn_error(c->s, mdb_cursor_get(cursor, &key, &list, MDB_NEXT))) == FM_OK)
+        if (!check_list(c, list, &total)) {
+            error = FM_ECORRUPT;
+            break;
+        }
+    mdb_cursor_close(cursor);
+    if (error == FM_ECORRUPT)
+        fm_scrub_say(c->v, FM_TABLE_META, name, "LMDB's list of free pages is damaged");
+    else if (error == FM_ENOTFOUND && total != c->pages)
+        fm_scrub_say(c->v, FM_TABLE_META, name, "used and free pages do not add up");
     return fm_scrub_goes_on(error);
 }

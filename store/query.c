@@ -113,14 +113,14 @@ int fm_store_changed_since(struct fm_store *s, uint64_t stamp_ms, uint64_t *afte
         return s->dead;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        int error = change_at(s, middle, &found, &stamp);
-        if (error != FM_OK && error != FM_ENOTFOUND)
+        int error = fm_txn_held(change_at(s, middle, &found, &stamp)); /* the last number is always there */
+        if (error != FM_OK)
             return error;
-        if (error == FM_OK && stamp < stamp_ms) {
+        if (stamp < stamp_ms) {
             low = found + 1;
         } else {
             high = middle;
-            first = error == FM_OK ? found : first;
+            first = found;
         }
     }
     *after = first - 1;

@@ -57,6 +57,7 @@ int fm_store_apply(struct fm_store *s, const struct fm_row *row)
     case FM_ROW_STATEMENT:
         return put_statement(s, row);
     case FM_ROW_META:
+    default:
         break;
     }
     return put_name(s, FM_TABLE_META, FM_KEYS_SPACE_CORE, row->name, row->bytes);

@@ -21,7 +21,7 @@ void fm_scrub_say(struct fm_store_verify *v, enum fm_table table, struct fm_span
 void fm_links_check(struct fm_scrub *c, enum fm_table table, struct fm_span key, struct fm_span body);
 /* The pages LMDB takes for free: none of them may be in use, none listed twice. */
 void fm_pages_seen(struct fm_scrub *c, struct fm_span value);
-int fm_pages_check(struct fm_scrub *c);
+int fm_pages_check(struct fm_scrub *c, MDB_txn *txn);
 
 /* A walk ends at its end, or at damage that was said; any other error ends the scrub. */
 static inline int fm_scrub_goes_on(int error)

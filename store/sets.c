@@ -84,8 +84,6 @@ int fm_sets_verdict(struct fm_store *s, const struct fm_set_meta *meta)
 {
     struct fm_row_key key = set_key(s, &meta->stream, meta->sequence, &meta->id);
     struct fm_value_set old = {.verdict = FM_COUNTED};
-    if (s->error != FM_OK)
-        return s->error;
     int error = index_get(s, &key, &old);
     bool is_new = error == FM_ENOTFOUND;
     if (error != FM_OK && !is_new)

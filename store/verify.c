@@ -73,7 +73,7 @@ static int check_table(struct fm_scrub *c, enum fm_table table, uint64_t entries
     int error = fm_scan_open(&scan, c->s, table, NULL, 0);
     if (error != FM_OK)
         return error;
-    while (c->s->dead == FM_OK && (error = fm_scan_next_raw(&scan, &key, &value)) == FM_OK) {
+    while ((error = fm_scan_next_raw(&scan, &key, &value)) == FM_OK) {
         size_t least = key.len < last.len ? key.len : last.len;
         int order = memcmp(last.b, key.data, least);
         if (order > 0 || (order == 0 && last.len >= key.len)) {
@@ -147,7 +147,7 @@ static int scrub(struct fm_scrub *c, MDB_txn *txn)
     if (error != FM_OK)
         return error;
     check_sums(c);
-    return fm_pages_check(c);
+    return fm_pages_check(c, txn);
 }
 
 int fm_store_scrub(struct fm_store *s, struct fm_store_verify *v)
@@ -161,8 +161,6 @@ int fm_store_scrub(struct fm_store *s, struct fm_store_verify *v)
     error = scrub(&c, txn);
     free(c.live);
     fm_txn_read_end(s);
-    if (s->dead != FM_OK) /* a look-up met it, and took it for a row that is missing */
-        return s->dead;
     if (error == FM_ESTORE && v->problems > 0) /* LMDB answers nothing more beside a damaged page: what was found stands */
         return FM_OK;
     if (error == FM_OK && v->progress.at != NULL)

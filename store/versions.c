@@ -56,7 +56,7 @@ int fm_versions_put(struct fm_store *s, const struct fm_version *v, const struct
 
 int fm_versions_conflict(struct fm_conflict *out, struct fm_span key, struct fm_span body)
 {
-    if (key.len != sizeof(out->id.b) || body.len != FM_VALUE_CONFLICT_BYTES)
+    if (body.len != FM_VALUE_CONFLICT_BYTES)
         return FM_ECORRUPT;
     struct fm_record_ref ref = fm_keys_read_record(body, 0);
     *out = (struct fm_conflict){.kind = ref.kind, .record = ref.record, .place = body.data[41], .cls = body.data[42],
