@@ -28,6 +28,7 @@ struct fault {
     int error, code;       /* what it gave; what the store makes of it */
     MDB_txn *gone;         /* freed by a commit that failed: nobody may name it */
     unsigned long fs_type; /* what statfs says; 0: the truth */
+    bool no_room;          /* what fstatvfs says */
 };
 static struct fault fault = {.left = -1};
 
@@ -135,7 +136,6 @@ LIBC(int, mkdir, (const char *path, mode_t mode), (path, mode), -1, NO_SPACE, {E
 LIBC(int, unlink, (const char *path), (path), -1, BROKEN)
 LIBC(int, rename, (const char *from, const char *to), (from, to), -1, BROKEN, NO_SPACE)
 LIBC(int, fsync, (int fd), (fd), -1, BROKEN, NO_SPACE)
-LIBC(int, fstatvfs, (int fd, struct statvfs *out), (fd, out), -1, BROKEN)
 LIBC(ssize_t, pread, (int fd, void *out, size_t bytes, off_t at), (fd, out, bytes, at), 0, BROKEN, {EINTR, FM_EIO})
 
 int __real_statfs(const char *path, struct statfs *out);
@@ -147,6 +147,20 @@ int __wrap_statfs(const char *path, struct statfs *out)
     if (fault.fs_type != 0)
         out->f_type = (__fsword_t)fault.fs_type;
     if (!fails("statfs", ways, COUNT(ways)))
+        return rc;
+    errno = fault.error;
+    return -1;
+}
+
+int __real_fstatvfs(int fd, struct statvfs *out);
+int __wrap_fstatvfs(int fd, struct statvfs *out);
+int __wrap_fstatvfs(int fd, struct statvfs *out)
+{
+    static const struct way ways[] = {BROKEN};
+    int rc = __real_fstatvfs(fd, out);
+    if (fault.no_room)
+        out->f_bavail = 1;
+    if (!fails("fstatvfs", ways, COUNT(ways)))
         return rc;
     errno = fault.error;
     return -1;

@@ -201,6 +201,7 @@ static void a_row_that_was_changed_under_a_right_check_is_found(void **state)
         {FM_TABLE_TIPS, NULL, FLIP, 50, 1, "a tip is not held"},
         {FM_TABLE_VERSIONS, NULL, LENGTH, 10, 0, "cannot be read"},
         {FM_TABLE_VERSIONS, NULL, LENGTH, 25, 0, "cannot be read"},
+        {FM_TABLE_VERSIONS, NULL, LENGTH, 2500, 0, "cannot be read"},
         {FM_TABLE_VERSIONS, NULL, FLIP, 16, 0x7f, "cannot be read"},
         {FM_TABLE_VERSIONS, NULL, FLIP, 18, 0x80, "cannot be read"},
         {FM_TABLE_VERSIONS, NULL, GONE, 0, 0, "ids"},

@@ -154,6 +154,10 @@ static int turn_of(struct stage *g, size_t from, size_t to)
         rc = step(g, FM_EVENT_TAKE, fm_buf_span(&g->world.sets[i].bytes));
     if (rc == FM_OK)
         rc = fm_store_apply(g->store, &row);
+    for (uint8_t i = 0; rc == FM_OK && from == 0 && i < 3; i++) { /* records that share a name */
+        struct fm_head head = {.kind = FM_KIND_LAST + 1, .record = {{i}}, .offline_id = fm_span_str("offline-1")};
+        rc = fm_store_apply(g->store, &(struct fm_row){.kind = FM_ROW_HEAD, .head = &head, .changed = true});
+    }
     if (rc == FM_OK)
         rc = fm_store_note_put(g->store, "name", fm_span(text, 4 + to));
     if (rc == FM_OK)
@@ -252,18 +256,22 @@ static int pull(struct stage *g)
 static int ask_record(struct stage *g, const struct fm_record_ref *ref)
 {
     const struct fm_port *p = fm_store_port(g->store);
+    struct fm_arena other = {0};
     struct fm_version *all, one;
     struct fm_record_ref refs[2];
     struct fm_record_id ids[2];
     struct fm_head head;
     size_t count, found;
     int rc;
+    fm_arena_fini(&g->arena); /* so that each answer has to ask for memory */
     ASK(p->versions(p->ctx, ref->kind, &ref->record, &g->arena, &all, &count));
     for (size_t i = 0; i < count; i++) {
         ASK(p->version_find(p->ctx, &all[i].id, &refs[0]));
-        ASK(p->version_get(p->ctx, &all[i].id, &g->arena, &one));
+        ASK(p->version_get(p->ctx, &all[i].id, &other, &one));
+        fm_arena_fini(&other);
         ASK(p->waits(p->ctx, &all[i].id, refs, 2, &found));
     }
+    fm_arena_fini(&g->arena);
     ASK(p->head(p->ctx, ref->kind, &ref->record, &g->arena, &head));
     ASK(p->alias(p->ctx, ref->kind, fm_span_str("offline-1"), &ids[0]));
     ASK(fm_store_namesakes(g->store, ref->kind, fm_span_str("offline-1"), ids, 2, &found));
@@ -293,8 +301,8 @@ static int browse(struct stage *g)
         ASK(fm_store_changed(g->store, after, &g->arena, changed, 4, &count));
         for (size_t i = 0; i < count; i++) {
             struct fm_record_ref ref = {.kind = changed[i].head.kind, .record = changed[i].head.record};
-            ASK(ask_record(g, &ref));
             after = changed[i].number;
+            ASK(ask_record(g, &ref));
         }
     } while (count == 4);
     for (uint8_t kind = 0; kind < 6; kind++) {
@@ -308,7 +316,8 @@ static int browse(struct stage *g)
     }
     ASK(fm_store_conflict(g->store, &(struct fm_conflict_id){{1}}, &one));
     ASK(fm_store_uncounted(g->store, 0, sets, 3, &count));
-    ASK(fm_store_duplicates(g->store, NULL, twins, 2, &count));
+    ASK(fm_store_duplicates(g->store, NULL, twins, 1, &count));
+    ASK(fm_store_duplicates(g->store, twins, twins + 1, 1, &count));
     ASK(p->touched(p->ctx, refs, 2, &count));
     return FM_OK;
 }
@@ -624,11 +633,38 @@ static void a_store_on_a_file_system_of_another_machine_is_refused_unless_forced
     fm_store_dir_remove(&d);
 }
 
+static void a_disk_without_room_is_told_before_the_commit(void **state)
+{
+    (void)state;
+    struct fm_store_dir d;
+    struct fm_store *s;
+    struct fm_buf out;
+    fm_store_dir_make(&d);
+    fm_buf_init(&out, 0);
+    assert_int_equal(fm_store_dir_open(&d, &s, true, 0), FM_OK);
+    fault.no_room = true;
+    assert_int_equal(fm_store_begin(s, 1), FM_OK);
+    assert_int_equal(fm_store_note_put(s, "name", fm_span("x", 1)), FM_OK);
+    assert_int_equal(fm_store_commit(s), FM_EDISKFULL);
+    assert_int_equal(fm_store_note_get(s, "name", &out), FM_ENOTFOUND);
+    assert_int_equal(fm_store_begin(s, 1), FM_OK); /* what writes nothing needs no room */
+    assert_int_equal(fm_store_commit(s), FM_OK);
+    fault.no_room = false;
+    assert_int_equal(fm_store_begin(s, 1), FM_OK);
+    assert_int_equal(fm_store_note_put(s, "name", fm_span("x", 1)), FM_OK);
+    assert_int_equal(fm_store_commit(s), FM_OK);
+    assert_int_equal(fm_store_note_get(s, "name", &out), FM_OK);
+    fm_store_close(s);
+    fm_buf_fini(&out);
+    fm_store_dir_remove(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_fails_once_and_nothing_is_lost_or_hidden),
         cmocka_unit_test(a_store_on_a_file_system_of_another_machine_is_refused_unless_forced),
+        cmocka_unit_test(a_disk_without_room_is_told_before_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
