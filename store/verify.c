@@ -161,8 +161,10 @@ int fm_store_scrub(struct fm_store *s, struct fm_store_verify *v)
     error = scrub(&c, txn);
     free(c.live);
     fm_txn_read_end(s);
-    if (error == FM_ESTORE && v->problems > 0) /* LMDB answers nothing more beside a damaged page: what was found stands */
-        return FM_OK;
+    if (error == FM_ESTORE) { /* what LMDB says to everything in a transaction that met a page it cannot read */
+        fm_scrub_say(v, FM_TABLE_META, fm_span_str("pages"), "a page cannot be read: what lies behind it was not looked at");
+        error = FM_OK;
+    }
     if (error == FM_OK && v->progress.at != NULL)
         v->progress.at(v->progress.ctx, c.done, c.total);
     return error;

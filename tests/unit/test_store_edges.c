@@ -98,7 +98,8 @@ static void a_folder_is_synced_whatever_its_name_looks_like(void **state)
     static const struct {
         const char *path;
         int error;
-    } cases[] = {{"name", FM_OK}, {"name/", FM_OK}, {"/tmp", FM_OK}, {"/tmp/", FM_OK}, {"/", FM_OK}, {"///", FM_OK},
+    } cases[] = {{"name", FM_OK},   {"name/", FM_OK},     {"/tmp", FM_OK},
+                 {"/tmp/", FM_OK},  {"/", FM_OK},         {"///", FM_OK},
                  {"/tmp/a", FM_OK}, {"/tmp/a///", FM_OK}, {"/no such folder/a", FM_EIO}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(fm_env_sync_parent(cases[i].path), cases[i].error);
@@ -301,8 +302,13 @@ static void a_conflict_entry_follows_each_part_of_its_version(void **state)
     struct fm_store *s;
     struct fm_conflict_id id;
     struct fm_conflict entry;
-    struct fm_version steps[5] = {{.kind = FM_KIND_ENTITY, .status = FM_VALID, .counted = true, .number = 1, .holder_count = 1,
-                                   .place = FM_PLACE_OPEN, .cls = 1}};
+    struct fm_version steps[5] = {{.kind = FM_KIND_ENTITY,
+                                   .status = FM_VALID,
+                                   .counted = true,
+                                   .number = 1,
+                                   .holder_count = 1,
+                                   .place = FM_PLACE_OPEN,
+                                   .cls = 1}};
     fm_store_dir_make(&d);
     assert_int_equal(fm_store_dir_open(&d, &s, true, 0), FM_OK);
     steps[1] = steps[0];
@@ -321,7 +327,8 @@ static void a_conflict_entry_follows_each_part_of_its_version(void **state)
         assert_int_equal(fm_store_apply(s, &row), FM_OK);
         assert_int_equal(fm_store_commit(s), FM_OK);
         assert_int_equal(fm_store_conflict(s, &id, &entry), FM_OK);
-        assert_true(entry.place == v->place && entry.cls == v->cls && entry.has_by == v->has_by && entry.by.b[0] == v->by.b[0]);
+        assert_true(entry.place == v->place && entry.cls == v->cls && entry.has_by == v->has_by &&
+                    entry.by.b[0] == v->by.b[0]);
     }
     fm_store_close(s);
     fm_store_dir_remove(&d);
@@ -402,7 +409,9 @@ static void rows_that_cannot_be_compared_differ(void **state)
         enum fm_table table;
         size_t len;
         const char *what;
-    } cases[] = {{FM_TABLE_STREAMS, 7, "differs"}, {FM_TABLE_HEADS, 84, "differs"}, {FM_TABLE_VERSIONS, 20, "differs"},
+    } cases[] = {{FM_TABLE_STREAMS, 7, "differs"},
+                 {FM_TABLE_HEADS, 84, "differs"},
+                 {FM_TABLE_VERSIONS, 20, "differs"},
                  {FM_TABLE_TIPS, 2500, "differs"}};
     static const uint8_t zeros[2500];
     struct both a, b;

@@ -30,7 +30,7 @@ struct stage {
     size_t asked;
     uint64_t legal[LEGAL_MAX]; /* the states that commits leave, in order; [0] before the scene */
     size_t legal_count, commits;
-    uint64_t failures;
+    uint64_t failures, syncs; /* syncs: how many of the scene's failures were of a folder */
 };
 
 static struct stage stage;
@@ -504,13 +504,15 @@ static void stays_dead(struct stage *g, const char *name)
     const struct fm_port *p = fm_store_port(g->store);
     struct fm_conflict_id none = {{1}};
     struct fm_conflict conflict;
+    struct fm_store_counts counts;
     uint64_t number, stamp;
     if (g->store->dead == FM_OK)
         return;
     int rc = fm_store_begin(g->store, 8000);
     if (rc == FM_OK || rc != p->arrival_last(p->ctx, &number) || rc != p->meta(p->ctx, "none", &g->bytes) ||
         rc != fm_store_backup(g->store, "nowhere") || rc != fm_store_conflict(g->store, &none, &conflict) ||
-        rc != fm_store_changed_last(g->store, &number, &stamp))
+        rc != fm_store_changed_last(g->store, &number, &stamp) || rc != fm_store_changed_since(g->store, 0, &number) ||
+        rc != fm_store_counts(g->store, &counts))
         fail_msg("%s: after %s failed (%d) the store goes on", name, fault.call, fault.error);
 }
 
@@ -561,6 +563,7 @@ static bool fail_once(struct stage *g, const struct scene *scene, int64_t left)
         turn_again(g, scene->name);
     shut(g);
     g->failures++;
+    g->syncs += strcmp(fault.call, "fsync") == 0;
     return true;
 }
 
@@ -582,6 +585,7 @@ static void play(struct stage *g, const struct scene *scene)
     g->counting = false;
     write_image(g, scene->image);
     uint64_t before = g->failures;
+    g->syncs = 0;
     for (uint32_t way = 0; way < 10; way++) {
         fault.way = way;
         for (int64_t left = 0; fail_once(g, scene, left); left++)
@@ -589,6 +593,8 @@ static void play(struct stage *g, const struct scene *scene)
                 write_image(g, scene->image);
         write_image(g, scene->image);
     }
+    if (scene->ready == NULL) /* a folder is synced until a turn was committed: by the opening that made it, or the next */
+        assert_int_equal(g->syncs > 0, scene->image <= YOUNG);
     print_message("  %s: %llu failures\n", scene->name, (unsigned long long)(g->failures - before));
 }
 
