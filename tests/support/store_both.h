@@ -3,6 +3,7 @@
 #ifndef FM_TESTS_STORE_BOTH_H
 #define FM_TESTS_STORE_BOTH_H
 
+#include "replication/error.h"
 #include "store/store.h"
 #include "tests/support/memory.h"
 #include "tests/support/store_dir.h"
@@ -88,6 +89,29 @@ static inline bool incomplete(struct fm_store *s)
     bool out;
     assert_int_equal(fm_store_incomplete(s, &out), FM_OK);
     return out;
+}
+
+/* Does the scrub say this, among other things? */
+struct heard {
+    const char *what;
+    bool said;
+    size_t times;
+};
+
+static inline void hear(void *ctx, const char *problem)
+{
+    struct heard *h = ctx;
+    h->said |= strstr(problem, h->what) != NULL;
+    h->times++;
+}
+
+static inline bool says(struct fm_store *s, const char *what)
+{
+    struct heard h = {.what = what};
+    struct fm_store_verify v = {.ctx = &h, .say = hear};
+    assert_int_equal(fm_store_scrub(s, &v), FM_OK);
+    assert_int_equal(v.problems > 0, h.times > 0);
+    return h.said;
 }
 
 static inline void sound(struct fm_store *s)

@@ -14,27 +14,6 @@
 #include "store/base.h"
 #include "tests/support/store_both.h"
 
-struct heard {
-    const char *what;
-    bool said;
-    size_t times;
-};
-
-static void hear(void *ctx, const char *problem)
-{
-    struct heard *h = ctx;
-    h->said |= strstr(problem, h->what) != NULL;
-    h->times++;
-}
-
-static bool says(struct fm_store *s, const char *what)
-{
-    struct heard h = {.what = what};
-    struct fm_store_verify v = {.ctx = &h, .say = hear};
-    assert_int_equal(fm_store_scrub(s, &v), FM_OK);
-    return h.said;
-}
-
 /* --- numbers --- */
 
 static void every_number_of_lmdb_is_one_of_ours(void **state)

@@ -42,25 +42,6 @@ static void write_at(struct fm_store_dir *d, off_t at, uint64_t number)
     close(fd);
 }
 
-struct heard {
-    const char *what;
-    bool said;
-};
-
-static void hear(void *ctx, const char *problem)
-{
-    struct heard *h = ctx;
-    h->said |= strstr(problem, h->what) != NULL;
-}
-
-static bool says(struct fm_store *s, const char *what)
-{
-    struct heard h = {.what = what};
-    struct fm_store_verify v = {.ctx = &h, .say = hear};
-    assert_int_equal(fm_store_scrub(s, &v), FM_OK);
-    return h.said;
-}
-
 static int open_rescue(struct fm_store_dir *d, struct fm_store **s)
 {
     struct fm_store_options options = {.dir = d->path, .rescue = true};
