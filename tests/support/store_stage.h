@@ -60,7 +60,7 @@ static inline int open_as(struct stage *g, bool create, bool rescue)
 {
     static const uint8_t random[32] = {7};
     struct fm_store_options options = {
-        .dir = g->dir.path, .create = create, .rescue = rescue, .map_bytes = (size_t)64 << 20};
+        .dir = g->dir.path, .create = create, .rescue = rescue, .map_bytes = (size_t)4 << 20};
     return fm_store_open(&g->store, &options, &g->world.crypto, &g->world.mesh, random);
 }
 
