@@ -59,8 +59,7 @@ static inline uint64_t state_of(struct fm_store *s)
 static inline int open_as(struct stage *g, bool create, bool rescue)
 {
     static const uint8_t random[32] = {7};
-    struct fm_store_options options = {
-        .dir = g->dir.path, .create = create, .rescue = rescue, .map_bytes = (size_t)4 << 20};
+    struct fm_store_options options = {.dir = g->dir.path, .create = create, .rescue = rescue, .map_bytes = (size_t)4 << 20};
     return fm_store_open(&g->store, &options, &g->world.crypto, &g->world.mesh, random);
 }
 
@@ -316,20 +315,20 @@ static inline int browse(struct stage *g)
     return FM_OK;
 }
 
-/* Damage is a problem, or cuts the look short; what fails otherwise is an error. */
+/* Damage is a problem; what fails otherwise is an error. */
 static inline int told(struct stage *g, int rc, const struct fm_store_verify *v)
 {
     if (g->counting)
         assert_int_equal(v->problems, 0);
-    if (rc == FM_OK && v->problems > 0 && (fault.code == FM_ECORRUPT || fault.error == MDB_BAD_TXN))
-        return fault.code;
-    return rc;
+    return rc == FM_OK && v->problems > 0 && fault.code == FM_ECORRUPT ? FM_ECORRUPT : rc;
 }
 
 static inline int scrub(struct stage *g)
 {
     struct fm_store_verify v = {0};
     int rc = fm_store_scrub(g->store, &v);
+    if (rc == FM_OK && v.problems > 0 && fault.error == MDB_BAD_TXN) /* in one long look only a damaged page brings that */
+        return fault.code;
     return told(g, rc, &v);
 }
 
