@@ -278,7 +278,7 @@ static bool run_order(struct run *r, const int *order, int points, bool one_turn
         r->seen->steps++;
         if (good && (!one_turn || i == n - 1))
             good = step(r, FM_EVENT_TURN_END, fm_span(NULL, 0)) && check(r);
-        if (good && points == 0 && !one_turn)
+        if (good && points == 0 && !one_turn && r->s->clock == 0)
             good = offer_others(r);
     }
     fm_repl_free(r->core);
@@ -298,7 +298,7 @@ static bool ways(struct run *r, const int *order, int share)
 {
     int n = r->s->world->count;
     r->seen->orders++;
-    if (!run_order(r, order, 0, false) || !run_order(r, order, 0, true))
+    if (!run_order(r, order, 0, false) || ((share & EX_ONE_TURN) && !run_order(r, order, 0, true)))
         return false;
     for (int i = 0; (share & EX_CRASHES) && i <= n; i++)
         for (int k = i; k <= n; k++)

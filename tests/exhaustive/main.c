@@ -6,7 +6,8 @@
 
 #include "tests/exhaustive/deliver.h"
 
-#define CRASHES_EVERY 6u
+#define CRASHES_EVERY 12u
+#define ONE_TURN_EVERY 3u
 #define HOME_EVERY 4u
 #define FAILURES_MAX 5
 
@@ -31,9 +32,13 @@ static void each(void *ctx, const struct ex_world *w)
     if ((w->count == EX_ITEMS && (n * 37 + a->round) % 100 >= a->scale) || a->failed >= FAILURES_MAX)
         return;
     int share = (n + a->round) % CRASHES_EVERY == 0 ? EX_CRASHES : 0;
+    if ((n + a->round) % ONE_TURN_EVERY == 0)
+        share |= EX_ONE_TURN;
     if ((n + a->round) / CRASHES_EVERY % HOME_EVERY == 0)
         share |= EX_HOME;
     for (int clock = 0; clock < EX_CLOCKS; clock++) {
+        if (!ex_sets_hang_on(w, clock))
+            continue;
         struct ex_sets *s = calloc(1, sizeof *s);
         char why[400] = "", text[300];
         if (s == NULL)
@@ -46,8 +51,8 @@ static void each(void *ctx, const struct ex_world *w)
         }
         ex_sets_fini(s);
         free(s);
+        a->seen.worlds++;
     }
-    a->seen.worlds++;
 }
 
 /* All there can be was there. */
@@ -78,14 +83,13 @@ int main(int argc, char **argv)
         fm_memory_free(a.base[home]);
     ex_mesh_fini(&a.mesh);
     if (a.failed == 0)
-        printf("ok exhaustive: %llu worlds with %d clocks, %llu states, %llu restarts, as in the model in every order\n",
-               (unsigned long long)a.seen.worlds, EX_CLOCKS, (unsigned long long)a.seen.states,
-               (unsigned long long)a.seen.restarts);
+        printf("ok exhaustive: %llu worlds, %llu states, %llu restarts, as in the model in every order\n",
+               (unsigned long long)a.seen.worlds, (unsigned long long)a.seen.states, (unsigned long long)a.seen.restarts);
     if (a.failed == 0 && only == 0 && !met_everything(&a.seen)) {
         printf("FAILED exhaustive: the worlds are harmless: a place, status or verdict never came up\n");
         a.failed = 1;
     }
     printf("figure exhaustive_worlds %llu\nfigure exhaustive_orders %llu\nfigure exhaustive_steps %llu\n",
-           (unsigned long long)(a.seen.worlds * EX_CLOCKS), (unsigned long long)a.seen.orders, (unsigned long long)a.seen.steps);
+           (unsigned long long)a.seen.worlds, (unsigned long long)a.seen.orders, (unsigned long long)a.seen.steps);
     return a.failed == 0 ? 0 : 1;
 }

@@ -200,6 +200,24 @@ static void tell_change(struct ex_sets *s, int i, int set, const struct fm_chang
     free(v);
 }
 
+/* Times and ids decide only between versions of one record and one number. */
+bool ex_sets_hang_on(const struct ex_world *w, int clock)
+{
+    uint32_t number[EX_ITEMS] = {0};
+    bool hangs = clock == 0;
+    for (int i = 0; i < w->count; i++) {
+        const struct ex_item *item = &w->item[i];
+        hangs = hangs || (clock == 2 && item->kind == EX_REVOKE);
+        number[i] = ex_lane(item) == 1;
+        for (int k = 0; k < item->parents; k++)
+            if (number[i] <= number[item->parent[k]])
+                number[i] = number[item->parent[k]] + 1;
+        for (int k = 0; k < i; k++)
+            hangs = hangs || (number[i] != 0 && number[k] == number[i] && w->item[k].record == item->record);
+    }
+    return hangs;
+}
+
 static uint64_t time_of(const struct ex_item *item, int i, int clock)
 {
     uint64_t time = LAB_NOW << 16;

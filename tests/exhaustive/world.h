@@ -31,6 +31,7 @@ struct ex_sets {
 };
 /* clock 0: as written; 1: the clocks of A, B and the hub stand apart, the first ahead; 2: all write in one moment, and
  * a revocation names the grant, not the node. */
+bool ex_sets_hang_on(const struct ex_world *w, int clock); /* false: with this clock all comes out as with clock 0 */
 void ex_sets_init(struct ex_sets *s, const struct ex_mesh *m, const struct ex_world *w, int clock);
 void ex_sets_fini(struct ex_sets *s);
 
