@@ -1,5 +1,7 @@
 #include "tests/support/ordered.h"
 
+#include <assert.h>
+
 #include "replication/error.h"
 
 #define LEVELS 20
@@ -13,6 +15,7 @@ struct node {
 struct fm_ordered {
     struct node *head;
     size_t count;
+    int levels;      /* of the highest node: searches begin there */
     uint64_t random; /* for the levels; its own, so that runs repeat */
 };
 
@@ -82,7 +85,9 @@ static int compare(struct fm_span a, struct fm_span b)
 static struct node *find(const struct fm_ordered *o, struct fm_span key, struct node **path)
 {
     struct node *at = o->head;
-    for (int i = LEVELS - 1; i >= 0; i--) {
+    for (int i = o->levels; path && i < LEVELS; i++)
+        path[i] = o->head;
+    for (int i = o->levels - 1; i >= 0; i--) {
         while (at->next[i] && compare(at->next[i]->entry.key, key) < 0)
             at = at->next[i];
         if (path)
@@ -102,6 +107,17 @@ static int levels_draw(struct fm_ordered *o)
     return levels;
 }
 
+static void link_in(struct fm_ordered *o, struct node *n, struct node **path)
+{
+    for (int i = 0; i < n->levels; i++) {
+        n->next[i] = path[i]->next[i];
+        path[i]->next[i] = n;
+    }
+    if (o->levels < n->levels)
+        o->levels = n->levels;
+    o->count++;
+}
+
 int fm_ordered_put(struct fm_ordered *o, struct fm_span key, struct fm_span value)
 {
     struct node *path[LEVELS];
@@ -117,11 +133,7 @@ int fm_ordered_put(struct fm_ordered *o, struct fm_span key, struct fm_span valu
             free(copy);
             return FM_ENOMEM;
         }
-        for (int i = 0; i < n->levels; i++) {
-            n->next[i] = path[i]->next[i];
-            path[i]->next[i] = n;
-        }
-        o->count++;
+        link_in(o, n, path);
     }
     free(n->value);
     n->value = copy;
@@ -167,7 +179,7 @@ bool fm_ordered_seek(const struct fm_ordered *o, struct fm_span key, bool above,
 bool fm_ordered_last(const struct fm_ordered *o, struct fm_ordered_entry *out)
 {
     const struct node *at = o->head;
-    for (int i = LEVELS - 1; i >= 0; i--)
+    for (int i = o->levels - 1; i >= 0; i--)
         while (at->next[i])
             at = at->next[i];
     if (at == o->head)
@@ -176,10 +188,28 @@ bool fm_ordered_last(const struct fm_ordered *o, struct fm_ordered_entry *out)
     return true;
 }
 
+/* In order, so each goes to the end. */
 int fm_ordered_copy(struct fm_ordered *to, const struct fm_ordered *from)
 {
-    int error = 0;
-    for (const struct node *n = from->head->next[0]; n && !error; n = n->next[0])
-        error = fm_ordered_put(to, n->entry.key, n->entry.value);
-    return error;
+    struct node *path[LEVELS];
+    for (int i = 0; i < LEVELS; i++)
+        path[i] = to->head;
+    assert(to->count == 0);
+    for (const struct node *n = from->head->next[0]; n; n = n->next[0]) {
+        struct node *copy = node_new(n->levels, n->entry.key);
+        uint8_t *value = malloc(n->entry.value.len ? n->entry.value.len : 1);
+        if (!copy || !value) {
+            free(copy);
+            free(value);
+            return FM_ENOMEM;
+        }
+        if (n->entry.value.len)
+            memcpy(value, n->entry.value.data, n->entry.value.len);
+        copy->value = value;
+        copy->entry.value = fm_span(value, n->entry.value.len);
+        link_in(to, copy, path);
+        for (int i = 0; i < copy->levels; i++)
+            path[i] = copy;
+    }
+    return 0;
 }
