@@ -3,13 +3,15 @@
  *   sim --seed N [--verbose]                  one seed; its story is told, in short if it fails
  *   sim [--from N] --seeds COUNT              as many; --seconds S: as many as fit in
  *   sim --file PATH                           the seeds of a file, one a line; other lines are comments
- *   --first: stop at the first that fails; --no-shrink; --nodes N, --events N: smaller worlds */
+ *   --first: stop at the first that fails; --no-shrink; --nodes N, --events N: smaller worlds
+ *   --traces: each seed once, and a line with its digest trace; --figures: what was reached, for machines */
 #include <assert.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,13 +42,14 @@ void sim_broken(struct sim *s, const char *invariant, const char *format, ...)
 }
 
 static uint64_t nodes_max = 25, events_max = 4000;
+static bool traces;
 
 static void one(uint64_t seed, bool use_keep, bool verbose, bool full)
 {
     struct sim_plan plan;
     uint64_t trace[2] = {0, 0};
     sim_plan_make(&plan, seed, (int)nodes_max, events_max);
-    for (int pass = 0; pass < (full ? 2 : 1); pass++) {
+    for (int pass = 0; pass < (full && !traces ? 2 : 1); pass++) {
         struct sim *s = calloc(1, sizeof *s);
         assert(s != NULL);
         s->verbose = verbose && pass == 0;
@@ -75,6 +78,7 @@ static bool run_seed(uint64_t seed, bool use_keep, bool verbose, bool full)
     pid_t child = fork();
     assert(child >= 0);
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (!verbose && use_keep && freopen("/dev/null", "w", stderr) == NULL)
             _exit(4);
         (void)alarm(use_keep ? 60 : 300);
@@ -152,84 +156,100 @@ static double cpu_seconds(void)
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
+struct options {
+    uint64_t from, count, single, seconds;
+    bool verbose, no_shrink, first, figures;
+    const char *file;
+};
+
+static bool read_options(struct options *o, int argc, char **argv)
+{
+    const struct { const char *name; bool *flag; uint64_t *number; } known[] = {
+        {"--verbose", &o->verbose, NULL}, {"--no-shrink", &o->no_shrink, NULL}, {"--first", &o->first, NULL},
+        {"--figures", &o->figures, NULL}, {"--traces", &traces, NULL},          {"--seed", NULL, &o->single},
+        {"--from", NULL, &o->from},       {"--seeds", NULL, &o->count},         {"--seconds", NULL, &o->seconds},
+        {"--nodes", NULL, &nodes_max},    {"--events", NULL, &events_max}};
+    for (int i = 1; i < argc; i++) {
+        size_t k = 0;
+        while (k < sizeof known / sizeof known[0] && strcmp(argv[i], known[k].name) != 0)
+            k++;
+        if (k < sizeof known / sizeof known[0] && known[k].flag != NULL)
+            *known[k].flag = true;
+        else if (i + 1 == argc)
+            return false;
+        else if (strcmp(argv[i], "--file") == 0)
+            o->file = argv[++i];
+        else if (k < sizeof known / sizeof known[0])
+            *known[k].number = strtoull(argv[++i], NULL, 10);
+        else
+            return false;
+    }
+    return true;
+}
+
+/* 0: there are no more. */
+static uint64_t next_seed(const struct options *o, FILE *file, uint64_t ran, double start)
+{
+    char line[400];
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (line[0] >= '0' && line[0] <= '9')
+            return strtoull(line, NULL, 10);
+    if (o->file != NULL)
+        return 0;
+    if (o->single != 0)
+        return ran == 0 ? o->single : 0;
+    return (o->count > 0 ? ran < o->count : now() - start < (double)o->seconds) ? o->from + ran : 0;
+}
+
+struct sum { uint64_t ran, failed, ms, sets, deliveries; };
+
+static void tell_sum(const struct sum *t, bool figures)
+{
+    double years = (double)t->ms / SIM_DAY_MS / 365.25, hours = cpu_seconds() / 3600;
+    unsigned long long ran = t->ran, failed = t->failed;
+    if (t->failed == 0)
+        (void)printf("ok simulated %llu seeds, %.2f cluster-years, no invariant broken (%llu sets, %llu messages, "
+                     "%.0f cluster-years per core-hour, each seed twice)\n", ran, years, (unsigned long long)t->sets,
+                     (unsigned long long)t->deliveries, hours > 0 ? years / hours : 0);
+    else
+        (void)printf("FAILED simulated %llu seeds: %llu broke an invariant\n", ran, failed);
+    if (figures)
+        (void)printf("figure sim_seeds %llu\nfigure sim_years %.2f\nfigure sim_core_seconds %.0f\nfigure sim_violations %llu\n",
+                     ran, years, hours * 3600, failed);
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t from = 1, count = 0, single = 0, seconds = 60, failed = 0, ran = 0;
-    bool verbose = false, shrinks = true, first = false;
-    uint64_t total_ms = 0, total_sets = 0, total_deliveries = 0;
-    const char *file = NULL;
-    for (int i = 1; i < argc; i++) {
-        char *next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--verbose") == 0)
-            verbose = true;
-        else if (strcmp(argv[i], "--no-shrink") == 0)
-            shrinks = false;
-        else if (strcmp(argv[i], "--first") == 0)
-            first = true;
-        else if (next == NULL)
-            return 2;
-        else if (strcmp(argv[i], "--seed") == 0)
-            single = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--from") == 0)
-            from = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seeds") == 0)
-            count = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--seconds") == 0)
-            seconds = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--nodes") == 0)
-            nodes_max = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--events") == 0)
-            events_max = strtoull(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--file") == 0)
-            file = argv[++i];
-        else
-            return 2;
-    }
-    if (fm_crypto_init() != FM_OK)
+    struct options o = {.from = 1, .seconds = 60};
+    struct sum t = {0};
+    if (!read_options(&o, argc, argv) || fm_crypto_init() != FM_OK)
         return 2;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
+    FILE *file = o.file != NULL ? fopen(o.file, "r") : NULL;
+    if (shared == MAP_FAILED || (o.file != NULL && file == NULL))
         return 2;
-    FILE *seeds = file != NULL ? fopen(file, "r") : NULL;
-    char line[400];
     double start = now();
-    for (uint64_t seed = from;; seed++) {
-        if (single != 0)
-            seed = single;
-        else if (file != NULL) {
-            if (seeds == NULL || fgets(line, sizeof line, seeds) == NULL)
-                break;
-            if (line[0] < '0' || line[0] > '9')
-                continue;
-            seed = strtoull(line, NULL, 10);
-        } else if (count > 0 ? seed >= from + count : now() - start >= (double)seconds)
-            break;
-        bool held = run_seed(seed, false, verbose, true);
-        ran++;
+    for (uint64_t seed; t.failed < (o.first ? 1 : 10) && (seed = next_seed(&o, file, t.ran, start)) != 0;) {
+        bool held = run_seed(seed, false, o.verbose, true);
+        t.ran++;
         if (held) {
-            total_ms += shared->virtual_ms;
-            total_sets += shared->sets;
-            total_deliveries += shared->deliveries;
+            t.ms += shared->virtual_ms;
+            t.sets += shared->sets;
+            t.deliveries += shared->deliveries;
         } else {
-            failed++;
-            tell_failure(seed, shrinks && !first && failed == 1);
+            t.failed++;
+            tell_failure(seed, !o.no_shrink && !o.first && t.failed == 1);
         }
-        if (single != 0 && held)
+        if (traces)
+            (void)printf("%llu %016llx\n", (unsigned long long)seed, (unsigned long long)shared->trace);
+        else if (o.single != 0 && held)
             (void)printf("seed %llu held: %.1f days, %llu sets, trace %016llx\n", (unsigned long long)seed,
                          (double)shared->virtual_ms / SIM_DAY_MS, (unsigned long long)shared->sets,
                          (unsigned long long)shared->trace);
-        if (single != 0 || failed >= (first ? 1 : 10))
-            break;
     }
-    if (seeds != NULL)
-        (void)fclose(seeds);
-    double years = (double)total_ms / SIM_DAY_MS / 365.25, hours = cpu_seconds() / 3600;
-    if (failed == 0)
-        (void)printf("ok simulated %llu seeds, %.2f cluster-years, no invariant broken (%llu sets, %llu messages, "
-                     "%.0f cluster-years per core-hour, each seed twice)\n", (unsigned long long)ran, years,
-                     (unsigned long long)total_sets, (unsigned long long)total_deliveries, hours > 0 ? years / hours : 0);
-    else
-        (void)printf("FAILED simulated %llu seeds: %llu broke an invariant\n", (unsigned long long)ran,
-                     (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
+    if (file != NULL)
+        (void)fclose(file);
+    if (!traces)
+        tell_sum(&t, o.figures);
+    return t.failed == 0 ? 0 : 1;
 }
