@@ -2,6 +2,8 @@
  * follow yet is refused; that must not write a row, so the orders with refusals in them are those without. */
 #include "tests/exhaustive/deliver.h"
 
+#include "tests/exhaustive/look.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,14 +11,12 @@
 #include "replication/error.h"
 
 #define SUBSETS (1 << EX_ITEMS)
-#define SETS (EX_ITEMS + 2)
 
 /* What the model says for a subset of the items; made when first asked for. */
 struct state {
     bool known, has_digest;
-    uint8_t verdict[SETS];
-    struct model_version version[EX_ITEMS]; /* in the order of the model */
-    struct fm_digest digest[2];             /* of the first order that came here */
+    struct ex_model model;
+    struct fm_digest digest[2]; /* of the first order that came here */
 };
 struct run {
     struct ex_sets *s;
@@ -119,112 +119,28 @@ static bool restart(struct run *r, int spoiled)
 
 /* --- against the model --- */
 
-static struct state *state_of(struct run *r)
+static void count(struct ex_seen *seen, const struct ex_sets *s, const struct ex_model *m)
 {
-    struct state *st = &r->states[r->held];
-    struct model *m = &r->s->model;
-    if (st->known)
-        return st;
-    for (int i = 0; i < r->s->world->count; i++)
-        m->held[0][i + 2] = r->held >> i & 1;
-    model_fold(m, 0);
-    for (int i = 0; i < m->set_count; i++)
-        st->verdict[i] = (uint8_t)m->sets[i].verdict;
-    memcpy(st->version, m->versions, (size_t)m->version_count * sizeof *m->versions);
-    for (int i = 0; i < m->version_count; i++) {
-        r->seen->status[st->version[i].status]++;
-        r->seen->place[st->version[i].place]++;
+    for (int i = 0; i < s->model.version_count; i++) {
+        seen->status[m->version[i].status]++;
+        seen->place[m->version[i].place]++;
+        seen->settled_by += m->version[i].place == MODEL_SETTLED && m->version[i].above;
     }
-    for (int i = 0; i < m->set_count; i++)
-        r->seen->verdict[st->verdict[i]]++;
-    r->seen->states++;
-    st->known = true;
-    return st;
-}
-
-static bool same_sets(struct run *r, const struct state *st)
-{
-    const struct fm_port *port = fm_memory_port(r->store);
-    struct fm_set_meta meta;
-    int count = 0;
-    for (uint64_t at = 1; port->set_next(port->ctx, at, &meta) == FM_OK; at = meta.arrival + 1, count++) {
-        int k = model_find_set(&r->s->model, meta.id.b);
-        if (k < 0 || meta.verdict != st->verdict[k])
-            return differ(r, "I9: the set of item %d is %s, in the model %d", k - 2, fm_verdict_name(meta.verdict),
-                          k < 0 ? 0 : st->verdict[k]);
-    }
-    int wanted = 2;
-    for (int i = 0; i < EX_ITEMS; i++)
-        wanted += r->held >> i & 1;
-    return count == wanted || differ(r, "I5: %d sets are held, not %d", count, wanted);
-}
-
-/* I2, I3, I21: a version's place is one, and the model's. */
-static bool same_version(struct run *r, const struct state *st, const struct fm_version *row)
-{
-    int at = model_find_version(&r->s->model, row->id.b);
-    if (at < 0 || !st->version[at].held)
-        return differ(r, "I9: a version that no held set brings");
-    const struct model_version *v = &st->version[at];
-    if (row->counted != v->counted || (v->counted && v->place == MODEL_NOWHERE))
-        return differ(r, "I9: version %d of the model counts: %d, in the model %d", at, row->counted, v->counted);
-    if (row->place != v->place)
-        return differ(r, "I21: version %d of the model is %s, in the model %d", at, fm_place_name(row->place), v->place);
-    if (v->status == MODEL_VALID && row->settlement != (uint32_t)v->settlement)
-        return differ(r, "I2: version %d of the model has settlement %u, there %d", at, row->settlement, v->settlement);
-    static const uint8_t same[] = {0, FM_VALID, FM_STATUS_VOID, FM_WAITING, FM_UNKNOWN};
-    if (row->status != same[v->status])
-        return differ(r, "I9: version %d of the model has status %d, there %d", at, row->status, v->status);
-    int by = row->has_by ? model_find_version(&r->s->model, row->by.b) : -1;
-    if (v->place == MODEL_SETTLED && v->above && (by < 0 || !st->version[by].line || !st->version[by].decision))
-        return differ(r, "I3: version %d is settled without naming the decision", at);
-    if (v->place == MODEL_REPLACED && (by < 0 || st->version[by].place != MODEL_OPEN))
-        return differ(r, "I3: version %d is replaced without naming an open head", at);
-    r->seen->settled_by += v->place == MODEL_SETTLED && v->above;
-    return true;
-}
-
-static bool same_record(struct run *r, const struct state *st, uint8_t record, struct fm_arena *arena, int *left)
-{
-    const struct fm_port *port = fm_memory_port(r->store);
-    struct fm_record_id id = fm_lab_record(record);
-    struct fm_version *rows;
-    struct fm_head head;
-    size_t count, counted = 0, open = 0;
-    const struct fm_version *winner = NULL;
-    if (port->versions(port->ctx, FM_KIND_ASSESSMENT, &id, arena, &rows, &count) != FM_OK)
-        return differ(r, "the versions cannot be read");
-    for (size_t i = 0; i < count; i++) {
-        if (!same_version(r, st, &rows[i]))
-            return false;
-        counted += rows[i].counted;
-        open += rows[i].place == FM_PLACE_OPEN;
-        if (rows[i].place == FM_PLACE_WINNER)
-            winner = &rows[i];
-    }
-    *left -= (int)count;
-    if (count == 0)
-        return true;
-    if (port->head(port->ctx, FM_KIND_ASSESSMENT, &id, arena, &head) != FM_OK)
-        return differ(r, "a record without a head");
-    if (head.shown != (winner != NULL) || head.versions != counted || head.open != open ||
-        (winner != NULL && (!fm_id_eq(&head.winner, &winner->id) || head.deleted != winner->tombstone)))
-        return differ(r, "I2: record %d shows something else than its winner, or counts %u open of %zu", record, head.open, open);
-    return true;
+    for (int i = 0; i < s->model.set_count; i++)
+        seen->verdict[m->verdict[i]]++;
+    seen->states++;
 }
 
 static bool check(struct run *r)
 {
-    struct state *st = state_of(r);
+    struct state *st = &r->states[r->held];
     struct fm_digest digest[2];
-    struct fm_arena arena = {NULL};
-    int left = 0;
-    for (int i = 0; i < r->s->model.version_count; i++)
-        left += st->version[i].held;
-    bool same = same_sets(r, st) && same_record(r, st, 0, &arena, &left) && same_record(r, st, 1, &arena, &left) &&
-                (left == 0 || differ(r, "I5: %d versions are missing", left));
-    fm_arena_fini(&arena);
-    if (!same)
+    if (!st->known) {
+        ex_model_fill(&st->model, r->s, r->held);
+        count(r->seen, r->s, &st->model);
+        st->known = true;
+    }
+    if (!ex_model_same(&st->model, r->s, r->held, fm_memory_port(r->store), r->why))
         return false;
     if (fm_repl_digest(r->core, &digest[0], &digest[1]) != FM_OK)
         return differ(r, "no digest");

@@ -11,21 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EX_ITEMS 4
+#define EX_ITEMS 4     /* of the worlds that are all played */
+#define EX_ITEMS_MAX 7 /* of a world */
 
 enum ex_author { EX_A, EX_B, EX_HUB, EX_ROOT, EX_OBSERVER, EX_AUTHORS };
 /* The first four are the actions of a change. */
-enum ex_kind { EX_CREATE = 1, EX_UPDATE, EX_DELETE, EX_UNDO, EX_REVOKE, EX_ADOPT };
+enum ex_kind { EX_CREATE = 1, EX_UPDATE, EX_DELETE, EX_UNDO, EX_REVOKE, EX_ADOPT, EX_KEY /* the observer's data key */ };
 
 struct ex_item {
     uint8_t kind, author, record;
-    uint8_t parents, parent[EX_ITEMS]; /* items; several: a decision, if the hub's */
-    uint8_t target;                    /* revoke: an author; adopt: an item */
-    uint8_t cut[2];                    /* revoke, a lane: so many of the target's sets lie inside; 0: its stream is not named */
+    bool fork;                             /* its set stands beside the author's last one */
+    uint8_t parents, parent[EX_ITEMS_MAX]; /* items; several: a decision, if the hub's */
+    uint8_t target;                        /* revoke: an author; adopt: an item */
+    uint8_t cut[2];                        /* revoke, a lane: the target's last sequence inside; 0: its stream is not named */
 };
 struct ex_world {
     int count;
-    struct ex_item item[EX_ITEMS];
+    bool sealed;                           /* changes are, under a key that comes with EX_KEY */
+    struct ex_item item[EX_ITEMS_MAX];
 };
 
 /* Calls each for every world of so many items, in a fixed order. */
@@ -33,6 +36,8 @@ void ex_plan(int items, void (*each)(void *ctx, const struct ex_world *w), void 
 /* The lane an item's set is written in, and its number there (the grants are the first set of lane 0). */
 int ex_lane(const struct ex_item *item);
 int ex_sequence(const struct ex_world *w, int item);
+/* The last item before `before` whose set has this sequence; -1: none. */
+int ex_item_at(const struct ex_world *w, int author, int lane, int sequence, int before);
 /* "A create 1; B update 1 of 0; hub revoke A 0,1" */
 void ex_text(const struct ex_world *w, char *out, size_t size);
 

@@ -6,7 +6,7 @@
 
 #include "tests/exhaustive/deliver.h"
 
-#define CRASHES_EVERY 12u
+#define CRASHES_EVERY 24u
 #define ONE_TURN_EVERY 3u
 #define HOME_EVERY 4u
 #define FAILURES_MAX 5

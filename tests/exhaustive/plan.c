@@ -25,17 +25,26 @@ int ex_lane(const struct ex_item *item)
     return is_change(item) ? 1 : 0;
 }
 
+/* The last sequence written. */
 static int written(const struct ex_world *w, int author, int lane, int before)
 {
     int n = author == EX_HUB || author == EX_ROOT ? 1 - lane : 0;
     for (int i = 0; i < before; i++)
-        n += w->item[i].author == author && ex_lane(&w->item[i]) == lane;
+        n += w->item[i].author == author && ex_lane(&w->item[i]) == lane && !w->item[i].fork;
     return n;
 }
 
 int ex_sequence(const struct ex_world *w, int item)
 {
-    return 1 + written(w, w->item[item].author, ex_lane(&w->item[item]), item);
+    return !w->item[item].fork + written(w, w->item[item].author, ex_lane(&w->item[item]), item);
+}
+
+int ex_item_at(const struct ex_world *w, int author, int lane, int sequence, int before)
+{
+    int i = before - 1;
+    while (i >= 0 && (w->item[i].author != author || ex_lane(&w->item[i]) != lane || ex_sequence(w, i) != sequence))
+        i--;
+    return i;
 }
 
 /* --- the same world, written otherwise --- */
@@ -94,21 +103,26 @@ static bool above(const struct ex_world *w, int ancestor, int item)
     return item == ancestor;
 }
 
-/* Updates and deletes of one version each; and, as the hub cannot know them by heart, updates that name a version of the
- * other record. */
-static void add_edits(struct planning *p, uint8_t author)
+/* Updates and deletes of one version each; a camp's may name a version of the other record too.
+ * fork: beside its last set. */
+static void add_edits(struct planning *p, uint8_t author, bool fork)
 {
     const struct ex_world *w = &p->world;
-    for (uint8_t r = 0; r < 2; r++)
+    if (fork && (author == EX_HUB || written(w, author, 1, w->count) == 0))
+        return;
+    for (uint8_t r = 0; r < 2 && !fork; r++)
         add(p, (struct ex_item){.kind = EX_CREATE, .author = author, .record = r});
     for (uint8_t i = 0; i < w->count; i++) {
-        struct ex_item next = {.author = author, .record = w->item[i].record, .parents = 1, .parent = {i}};
+        struct ex_item next = {.author = author, .record = w->item[i].record, .fork = fork, .parents = 1, .parent = {i}};
         if (!is_change(&w->item[i]))
+            continue;
+        next.kind = EX_UPDATE;
+        add(p, next);
+        if (fork)
             continue;
         next.kind = EX_DELETE;
         add(p, next);
         next.kind = EX_UPDATE;
-        add(p, next);
         next.record = 1 - next.record;
         if (author != EX_HUB)
             add(p, next);
@@ -178,7 +192,8 @@ static void add_acts(struct planning *p)
 static void grow(struct planning *p)
 {
     for (uint8_t author = EX_A; author <= EX_HUB; author++) {
-        add_edits(p, author);
+        add_edits(p, author, false);
+        add_edits(p, author, true);
         add_decisions(p, author);
     }
     add_acts(p);
@@ -193,12 +208,13 @@ void ex_plan(int items, void (*each)(void *ctx, const struct ex_world *w), void 
 void ex_text(const struct ex_world *w, char *out, size_t size)
 {
     static const char *const authors[] = {"A", "B", "hub", "root"};
-    static const char *const kinds[] = {"", "create", "update", "delete", "undo", "revoke", "adopt"};
+    static const char *const kinds[] = {"", "create", "update", "delete", "undo", "revoke", "adopt", "key"};
     size_t len = 0;
     out[0] = '\0';
     for (int i = 0; i < w->count && len < size; i++) {
         const struct ex_item *item = &w->item[i];
-        len += (size_t)snprintf(out + len, size - len, "%s%s %s", i > 0 ? "; " : "", authors[item->author], kinds[item->kind]);
+        len += (size_t)snprintf(out + len, size - len, "%s%s %s%s", i > 0 ? "; " : "", authors[item->author],
+                                kinds[item->kind], item->fork ? " (fork)" : "");
         if (len < size && item->kind == EX_REVOKE)
             len += (size_t)snprintf(out + len, size - len, " %s cut %d,%d", authors[item->target], item->cut[0], item->cut[1]);
         else if (len < size)

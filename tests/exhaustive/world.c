@@ -81,12 +81,11 @@ static void tell_base(struct ex_sets *s)
 
 /* --- the items --- */
 
-static const struct fm_lab_set *set_at(const struct ex_sets *s, int author, int lane, int sequence, int *item)
+static const struct fm_lab_set *set_at(const struct ex_sets *s, int author, int lane, int sequence, int before, int *item)
 {
-    *item = -1;
-    for (int i = 0; i < s->world->count; i++)
-        if (s->world->item[i].author == author && ex_lane(&s->world->item[i]) == lane && ex_sequence(s->world, i) == sequence)
-            return &s->set[*item = i];
+    *item = ex_item_at(s->world, author, lane, sequence, before);
+    if (*item >= 0)
+        return &s->set[*item];
     return lane == 0 && sequence == 1 ? &s->mesh->base[author == EX_HUB] : NULL;
 }
 
@@ -102,7 +101,7 @@ static void tell_revocation(struct ex_sets *s, const struct ex_item *item, int s
         int at;
         if (item->cut[lane] == 0)
             continue;
-        const struct fm_lab_set *last = set_at(s, item->target, lane, item->cut[lane], &at);
+        const struct fm_lab_set *last = set_at(s, item->target, lane, item->cut[lane], set - 2, &at);
         act->cuts[act->cut_count++] = (struct fm_cut){.incarnation = 1, .lane = lane, .sequence = item->cut[lane], .set = last->id};
         r.cut[r.cuts].incarnation = 1;
         r.cut[r.cuts].lane = lane;
@@ -112,6 +111,19 @@ static void tell_revocation(struct ex_sets *s, const struct ex_item *item, int s
     model_add_revoke(&s->model, &r);
 }
 
+static void tell_key(struct ex_sets *s, int set, struct fm_buf *out)
+{
+    static const char *const keys[] = {EX_KEY_NAME, NULL};
+    const struct fm_lab_device *to = &s->mesh->devices[EX_OBSERVER];
+    struct fm_act *act = fm_lab_grant(to, FM_ROLE_CAMP, 2, keys);
+    struct model_grant g = {.set = set, .role = FM_ROLE_CAMP, .first = 1, .last = 9};
+    memcpy(g.id, act->grant.id.b, sizeof g.id);
+    memcpy(g.author, to->fake.author.b, sizeof g.author);
+    model_add_grant(&s->model, &g);
+    MUST(fm_act_encode(out, act));
+    fm_lab_act_free(act);
+}
+
 /* Its place in the model is known before its bytes are: sets stand there in the order of the items. */
 static void make_act(struct ex_sets *s, const struct ex_item *item, int set, struct fm_buf *out)
 {
@@ -119,6 +131,10 @@ static void make_act(struct ex_sets *s, const struct ex_item *item, int set, str
     assert(act != NULL);
     if (item->kind == EX_REVOKE) {
         tell_revocation(s, item, set, act);
+    } else if (item->kind == EX_KEY) {
+        tell_key(s, set, out);
+        free(act);
+        return;
     } else {
         const struct fm_lab_set *adopted = &s->set[item->target];
         struct model_adopt d = {.set = set};
@@ -162,9 +178,10 @@ static void make_change(struct ex_sets *s, int i, struct fm_change *c, struct fm
     const struct ex_item *item = &s->world->item[i];
     struct ex_doc d = s->doc[i] = doc_of(s, i);
     struct fm_arena arena = {NULL};
-    char text[80] = "{id:\"r\"}";
+    char text[80] = "{id:\"r\"}", actor[20];
+    snprintf(actor, sizeof actor, "u%d", i); /* no two branches of a fork are the same bytes */
     *c = (struct fm_change){.kind = FM_KIND_ASSESSMENT, .action = item->kind, .record = fm_lab_record(item->record),
-                            .version = 1, .parent_count = item->parents, .actor = fm_span_str("u")};
+                            .version = 1, .parent_count = item->parents, .actor = fm_span_str(actor)};
     for (int k = 0; k < item->parents; k++) {
         c->parents[k] = s->version[item->parent[k]];
         if (c->version <= s->number[item->parent[k]])
@@ -203,7 +220,7 @@ static void tell_change(struct ex_sets *s, int i, int set, const struct fm_chang
 /* Times and ids decide only between versions of one record and one number. */
 bool ex_sets_hang_on(const struct ex_world *w, int clock)
 {
-    uint32_t number[EX_ITEMS] = {0};
+    uint32_t number[EX_ITEMS_MAX] = {0};
     bool hangs = clock == 0;
     for (int i = 0; i < w->count; i++) {
         const struct ex_item *item = &w->item[i];
@@ -232,7 +249,7 @@ static void make_item(struct ex_sets *s, int i)
     struct fm_set_header h = {.stream = {.incarnation = 1, .lane = (uint8_t)ex_lane(item)}, .epoch = 1,
                               .sequence = (uint64_t)ex_sequence(s->world, i), .has_grant = item->author != EX_ROOT,
                               .grant = s->mesh->grants[item->author], .time = time_of(item, i, s->clock)};
-    const struct fm_lab_set *prev = set_at(s, item->author, h.stream.lane, (int)h.sequence - 1, &s->before[i]);
+    const struct fm_lab_set *prev = set_at(s, item->author, h.stream.lane, (int)h.sequence - 1, i, &s->before[i]);
     struct fm_change *c = calloc(1, sizeof *c);
     struct fm_buf buf;
     assert(c != NULL);
@@ -245,7 +262,9 @@ static void make_item(struct ex_sets *s, int i)
     else
         make_change(s, i, c, &buf);
     struct fm_span bytes = fm_buf_span(&buf);
-    fm_lab_set(&s->set[i], &s->mesh->devices[item->author], h, &bytes, 1, NULL);
+    struct fm_key key = fm_lab_key(EX_KEY_NAME);
+    bool sealed = s->world->sealed && h.stream.lane == 1;
+    fm_lab_set(&s->set[i], &s->mesh->devices[item->author], h, &bytes, 1, sealed ? &key : NULL);
     int set = tell_set(s, &s->set[i]);
     assert(set == i + 2);
     if (h.stream.lane == 1) {

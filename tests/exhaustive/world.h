@@ -7,6 +7,7 @@
 #include "tests/support/lab.h"
 
 #define EX_CLOCKS 3
+#define EX_KEY_NAME "key" /* of sealed worlds */
 
 /* Devices, and the sets that all worlds begin with: the root's grant to the hub, the hub's to the camps and the observer. */
 struct ex_mesh {
@@ -22,11 +23,11 @@ struct ex_sets {
     const struct ex_mesh *mesh;
     const struct ex_world *world;
     int clock;
-    struct fm_lab_set set[EX_ITEMS];
-    struct fm_version_id version[EX_ITEMS];
-    uint32_t number[EX_ITEMS];
-    struct ex_doc doc[EX_ITEMS];
-    int before[EX_ITEMS];       /* the item whose set this one's follows; -1: none, or a base set */
+    struct fm_lab_set set[EX_ITEMS_MAX];
+    struct fm_version_id version[EX_ITEMS_MAX];
+    uint32_t number[EX_ITEMS_MAX];
+    struct ex_doc doc[EX_ITEMS_MAX];
+    int before[EX_ITEMS_MAX];       /* the item whose set this one's follows; -1: none, or a base set */
     struct model model;         /* its node 0 holds the base; sets 0 and 1 are the base, then the items */
 };
 /* clock 0: as written; 1: the clocks of A, B and the hub stand apart, the first ahead; 2: all write in one moment, and
