@@ -1,4 +1,8 @@
 # Programs of the proof stages, beside the Makefile: make -f Makefile -f tests/proof.mk build/release/exhaustive
-LAB := $(addprefix tests/support/,lab.c memory.c memory_port.c ordered.c fake_crypto.c text_doc.c)
-$(B)/exhaustive: $(call objects,$(call sources,replication) $(call sources,tests/exhaustive) tests/sim/model.c tests/sim/facts.c $(LAB))
+SMALL := $(call objects,$(addprefix tests/exhaustive/,plan.c world.c look.c) tests/sim/model.c tests/sim/facts.c \
+         $(addprefix tests/support/,lab.c memory.c memory_port.c ordered.c fake_crypto.c text_doc.c))
+$(B)/exhaustive: $(SMALL) $(call objects,$(call sources,replication) tests/exhaustive/deliver.c tests/exhaustive/main.c)
+	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
+$(B)/permute: $(SMALL) $(call objects,$(foreach r,replication store crypto,$(call sources,$(r))) tests/permute/permute.c \
+              tests/support/store_dir.c)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)

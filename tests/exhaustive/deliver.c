@@ -70,9 +70,13 @@ static bool step(struct run *r, enum fm_event_kind kind, struct fm_span bytes)
 static bool boot(struct run *r, const struct ex_mesh *m)
 {
     int me = r->home ? EX_A : EX_OBSERVER;
-    struct fm_self self = {.mesh = fm_lab_mesh(), .root = m->devices[EX_ROOT].fake.author,
-                           .author = m->devices[me].fake.author, .transport = m->devices[me].transport,
-                           .box = m->devices[me].fake.box, .grant = m->grants[me], .incarnation = 99};
+    struct fm_self self = {.mesh = fm_lab_mesh(),
+                           .root = m->devices[EX_ROOT].fake.author,
+                           .author = m->devices[me].fake.author,
+                           .transport = m->devices[me].transport,
+                           .box = m->devices[me].fake.box,
+                           .grant = m->grants[me],
+                           .incarnation = 99};
     fm_repl_free(r->core);
     r->core = fm_repl_new(&self, &m->devices[me].crypto, fm_memory_port(r->store));
     assert(r->core != NULL);
@@ -205,7 +209,8 @@ static bool run_order(struct run *r, const int *order, int points, bool one_turn
         size_t len = strlen(r->why);
         for (int i = 0; i < n && len < 360; i++)
             len += (size_t)snprintf(r->why + len, 400 - len, "%s%d", i == 0 ? "; order " : ",", order[i]);
-        snprintf(r->why + len, 400 - len, " (%d there) restarts %x%s", r->held, (unsigned)points, one_turn ? ", one turn" : "");
+        snprintf(r->why + len, 400 - len, " (%d there) restarts %x%s", r->held, (unsigned)points,
+                 one_turn ? ", one turn" : "");
     }
     return good;
 }

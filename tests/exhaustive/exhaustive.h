@@ -2,8 +2,8 @@
  * records, each in every order of delivery, through the real core on a memory store.
  *
  * An item is one set with one change or act in it. Worlds that differ only in the names of camps or records, or in which
- * of two items that know nothing of each other was written first, are the same world: plan.c keeps the first of them. Who wrote
- * first is a matter of clocks then, so each world is played with several (world.c). */
+ * of two items that know nothing of each other was written first, are the same world: plan.c keeps the first of them. Who
+ * wrote first is a matter of clocks then, so each world is played with several (world.c). */
 #ifndef FM_TESTS_EXHAUSTIVE_H
 #define FM_TESTS_EXHAUSTIVE_H
 
@@ -23,11 +23,11 @@ struct ex_item {
     bool fork;                             /* its set stands beside the author's last one */
     uint8_t parents, parent[EX_ITEMS_MAX]; /* items; several: a decision, if the hub's */
     uint8_t target;                        /* revoke: an author; adopt: an item */
-    uint8_t cut[2];                        /* revoke, a lane: the target's last sequence inside; 0: its stream is not named */
+    uint8_t cut[2]; /* revoke, a lane: the target's last sequence inside; 0: its stream is not named */
 };
 struct ex_world {
     int count;
-    bool sealed;                           /* changes are, under a key that comes with EX_KEY */
+    bool sealed; /* changes are, under a key that comes with EX_KEY */
     struct ex_item item[EX_ITEMS_MAX];
 };
 

@@ -140,17 +140,17 @@ static void add_decisions(struct planning *p, uint8_t author)
     const struct ex_world *w = &p->world;
     for (uint8_t first = 0; first < w->count; first++) {
         if (is_change(&w->item[first]) && decides(&w->item[first]))
-            add(p, (struct ex_item){.kind = EX_UNDO, .author = author, .record = w->item[first].record, .parents = 1,
-                                    .parent = {first}});
+            add(p, (struct ex_item){
+                       .kind = EX_UNDO, .author = author, .record = w->item[first].record, .parents = 1, .parent = {first}});
         for (int others = 1; others < 1 << w->count; others++) {
-            struct ex_item next = {.kind = EX_UPDATE, .author = author, .record = w->item[first].record, .parents = 1,
-                                   .parent = {first}};
+            struct ex_item next = {
+                .kind = EX_UPDATE, .author = author, .record = w->item[first].record, .parents = 1, .parent = {first}};
             bool fit = is_change(&w->item[first]) && (author == EX_HUB || first == 0);
             for (uint8_t i = 0; i < w->count && fit; i++) {
                 if ((others >> i & 1) == 0)
                     continue;
-                fit = i != first && is_change(&w->item[i]) && w->item[i].record == next.record &&
-                      !above(w, i, first) && !above(w, first, i);
+                fit = i != first && is_change(&w->item[i]) && w->item[i].record == next.record && !above(w, i, first) &&
+                      !above(w, first, i);
                 next.parent[next.parents++] = i;
             }
             if (!fit)
@@ -216,7 +216,8 @@ void ex_text(const struct ex_world *w, char *out, size_t size)
         len += (size_t)snprintf(out + len, size - len, "%s%s %s%s", i > 0 ? "; " : "", authors[item->author],
                                 kinds[item->kind], item->fork ? " (fork)" : "");
         if (len < size && item->kind == EX_REVOKE)
-            len += (size_t)snprintf(out + len, size - len, " %s cut %d,%d", authors[item->target], item->cut[0], item->cut[1]);
+            len +=
+                (size_t)snprintf(out + len, size - len, " %s cut %d,%d", authors[item->target], item->cut[0], item->cut[1]);
         else if (len < size)
             len += (size_t)snprintf(out + len, size - len, " %d", item->kind == EX_ADOPT ? item->target : item->record);
         for (int k = 0; k < item->parents && len < size; k++)

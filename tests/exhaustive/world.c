@@ -5,11 +5,11 @@
 
 #include "tests/support/text_doc.h"
 
-#define MUST(call)        \
-    do {                  \
-        int rc_ = (call); \
-        assert(rc_ == 0); \
-        (void)rc_;        \
+#define MUST(call)                                                                                                          \
+    do {                                                                                                                    \
+        int rc_ = (call);                                                                                                   \
+        assert(rc_ == 0);                                                                                                   \
+        (void)rc_;                                                                                                          \
     } while (0)
 
 /* --- the mesh --- */
@@ -39,7 +39,8 @@ void ex_mesh_init(struct ex_mesh *m, uint64_t round)
                                grant_item(m, &bufs[3], EX_OBSERVER, FM_ROLE_CAMP)};
     fm_lab_set(&m->base[0], &m->devices[EX_ROOT], (struct fm_set_header){.stream.incarnation = 1}, &hub, 1, NULL);
     fm_lab_set(&m->base[1], &m->devices[EX_HUB],
-               (struct fm_set_header){.stream.incarnation = 1, .has_grant = true, .grant = m->grants[EX_HUB]}, camps, 3, NULL);
+               (struct fm_set_header){.stream.incarnation = 1, .has_grant = true, .grant = m->grants[EX_HUB]}, camps, 3,
+               NULL);
     for (int i = 0; i < 4; i++)
         fm_buf_fini(&bufs[i]);
 }
@@ -55,8 +56,12 @@ void ex_mesh_fini(struct ex_mesh *m)
 static int tell_set(struct ex_sets *s, const struct fm_lab_set *set)
 {
     const struct fm_set_header *h = &set->header;
-    struct model_set m = {.incarnation = h->stream.incarnation, .sequence = h->sequence, .epoch = h->epoch, .time = h->time,
-                          .lane = h->stream.lane, .has_prev = h->has_prev};
+    struct model_set m = {.incarnation = h->stream.incarnation,
+                          .sequence = h->sequence,
+                          .epoch = h->epoch,
+                          .time = h->time,
+                          .lane = h->stream.lane,
+                          .has_prev = h->has_prev};
     memcpy(m.id, set->id.b, sizeof m.id);
     memcpy(m.prev, h->prev.b, sizeof m.prev);
     memcpy(m.grant, h->grant.b, sizeof m.grant);
@@ -71,7 +76,8 @@ static void tell_base(struct ex_sets *s)
         s->model.held[0][at] = 1;
     }
     for (int i = 0; i < EX_AUTHORS; i++) {
-        struct model_grant g = {.set = i != EX_HUB, .role = i == EX_HUB ? MODEL_COORDINATOR : FM_ROLE_CAMP, .first = 1, .last = 9};
+        struct model_grant g = {
+            .set = i != EX_HUB, .role = i == EX_HUB ? MODEL_COORDINATOR : FM_ROLE_CAMP, .first = 1, .last = 9};
         memcpy(g.id, s->mesh->grants[i].b, sizeof g.id);
         memcpy(g.author, s->mesh->devices[i].fake.author.b, sizeof g.author);
         if (i != EX_ROOT)
@@ -102,7 +108,8 @@ static void tell_revocation(struct ex_sets *s, const struct ex_item *item, int s
         if (item->cut[lane] == 0)
             continue;
         const struct fm_lab_set *last = set_at(s, item->target, lane, item->cut[lane], set - 2, &at);
-        act->cuts[act->cut_count++] = (struct fm_cut){.incarnation = 1, .lane = lane, .sequence = item->cut[lane], .set = last->id};
+        act->cuts[act->cut_count++] =
+            (struct fm_cut){.incarnation = 1, .lane = lane, .sequence = item->cut[lane], .set = last->id};
         r.cut[r.cuts].incarnation = 1;
         r.cut[r.cuts].lane = lane;
         r.cut[r.cuts].sequence = item->cut[lane];
@@ -140,8 +147,8 @@ static void make_act(struct ex_sets *s, const struct ex_item *item, int set, str
         struct model_adopt d = {.set = set};
         act->kind = FM_ACT_ADOPT;
         act->adopt_count = 1;
-        act->adopts[0] = (struct fm_adopted){.stream = adopted->header.stream, .sequence = adopted->header.sequence,
-                                             .set = adopted->id};
+        act->adopts[0] =
+            (struct fm_adopted){.stream = adopted->header.stream, .sequence = adopted->header.sequence, .set = adopted->id};
         memcpy(d.id, adopted->id.b, sizeof d.id);
         model_add_adopt(&s->model, &d);
     }
@@ -180,8 +187,12 @@ static void make_change(struct ex_sets *s, int i, struct fm_change *c, struct fm
     struct fm_arena arena = {NULL};
     char text[80] = "{id:\"r\"}", actor[20];
     snprintf(actor, sizeof actor, "u%d", i); /* no two branches of a fork are the same bytes */
-    *c = (struct fm_change){.kind = FM_KIND_ASSESSMENT, .action = item->kind, .record = fm_lab_record(item->record),
-                            .version = 1, .parent_count = item->parents, .actor = fm_span_str(actor)};
+    *c = (struct fm_change){.kind = FM_KIND_ASSESSMENT,
+                            .action = item->kind,
+                            .record = fm_lab_record(item->record),
+                            .version = 1,
+                            .parent_count = item->parents,
+                            .actor = fm_span_str(actor)};
     for (int k = 0; k < item->parents; k++) {
         c->parents[k] = s->version[item->parent[k]];
         if (c->version <= s->number[item->parent[k]])
@@ -246,9 +257,12 @@ static uint64_t time_of(const struct ex_item *item, int i, int clock)
 static void make_item(struct ex_sets *s, int i)
 {
     const struct ex_item *item = &s->world->item[i];
-    struct fm_set_header h = {.stream = {.incarnation = 1, .lane = (uint8_t)ex_lane(item)}, .epoch = 1,
-                              .sequence = (uint64_t)ex_sequence(s->world, i), .has_grant = item->author != EX_ROOT,
-                              .grant = s->mesh->grants[item->author], .time = time_of(item, i, s->clock)};
+    struct fm_set_header h = {.stream = {.incarnation = 1, .lane = (uint8_t)ex_lane(item)},
+                              .epoch = 1,
+                              .sequence = (uint64_t)ex_sequence(s->world, i),
+                              .has_grant = item->author != EX_ROOT,
+                              .grant = s->mesh->grants[item->author],
+                              .time = time_of(item, i, s->clock)};
     const struct fm_lab_set *prev = set_at(s, item->author, h.stream.lane, (int)h.sequence - 1, i, &s->before[i]);
     struct fm_change *c = calloc(1, sizeof *c);
     struct fm_buf buf;

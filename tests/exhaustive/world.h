@@ -18,7 +18,9 @@ struct ex_mesh {
 void ex_mesh_init(struct ex_mesh *m, uint64_t round); /* m must not move; the round gives other keys, so other ids */
 void ex_mesh_fini(struct ex_mesh *m);
 
-struct ex_doc { uint8_t s, a, c; };
+struct ex_doc {
+    uint8_t s, a, c;
+};
 struct ex_sets {
     const struct ex_mesh *mesh;
     const struct ex_world *world;
@@ -27,8 +29,8 @@ struct ex_sets {
     struct fm_version_id version[EX_ITEMS_MAX];
     uint32_t number[EX_ITEMS_MAX];
     struct ex_doc doc[EX_ITEMS_MAX];
-    int before[EX_ITEMS_MAX];       /* the item whose set this one's follows; -1: none, or a base set */
-    struct model model;         /* its node 0 holds the base; sets 0 and 1 are the base, then the items */
+    int before[EX_ITEMS_MAX]; /* the item whose set this one's follows; -1: none, or a base set */
+    struct model model;       /* its node 0 holds the base; sets 0 and 1 are the base, then the items */
 };
 /* clock 0: as written; 1: the clocks of A, B and the hub stand apart, the first ahead; 2: all write in one moment, and
  * a revocation names the grant, not the node. */

@@ -164,11 +164,14 @@ struct options {
 
 static bool read_options(struct options *o, int argc, char **argv)
 {
-    const struct { const char *name; bool *flag; uint64_t *number; } known[] = {
-        {"--verbose", &o->verbose, NULL}, {"--no-shrink", &o->no_shrink, NULL}, {"--first", &o->first, NULL},
-        {"--figures", &o->figures, NULL}, {"--traces", &traces, NULL},          {"--seed", NULL, &o->single},
-        {"--from", NULL, &o->from},       {"--seeds", NULL, &o->count},         {"--seconds", NULL, &o->seconds},
-        {"--nodes", NULL, &nodes_max},    {"--events", NULL, &events_max}};
+    const struct {
+        const char *name;
+        bool *flag;
+        uint64_t *number;
+    } known[] = {{"--verbose", &o->verbose, NULL}, {"--no-shrink", &o->no_shrink, NULL}, {"--first", &o->first, NULL},
+                 {"--figures", &o->figures, NULL}, {"--traces", &traces, NULL},          {"--seed", NULL, &o->single},
+                 {"--from", NULL, &o->from},       {"--seeds", NULL, &o->count},         {"--seconds", NULL, &o->seconds},
+                 {"--nodes", NULL, &nodes_max},    {"--events", NULL, &events_max}};
     for (int i = 1; i < argc; i++) {
         size_t k = 0;
         while (k < sizeof known / sizeof known[0] && strcmp(argv[i], known[k].name) != 0)
@@ -201,7 +204,9 @@ static uint64_t next_seed(const struct options *o, FILE *file, uint64_t ran, dou
     return (o->count > 0 ? ran < o->count : now() - start < (double)o->seconds) ? o->from + ran : 0;
 }
 
-struct sum { uint64_t ran, failed, ms, sets, deliveries; };
+struct sum {
+    uint64_t ran, failed, ms, sets, deliveries;
+};
 
 static void tell_sum(const struct sum *t, bool figures)
 {
@@ -209,13 +214,15 @@ static void tell_sum(const struct sum *t, bool figures)
     unsigned long long ran = t->ran, failed = t->failed;
     if (t->failed == 0)
         (void)printf("ok simulated %llu seeds, %.2f cluster-years, no invariant broken (%llu sets, %llu messages, "
-                     "%.0f cluster-years per core-hour, each seed twice)\n", ran, years, (unsigned long long)t->sets,
-                     (unsigned long long)t->deliveries, hours > 0 ? years / hours : 0);
+                     "%.0f cluster-years per core-hour, each seed twice)\n",
+                     ran, years, (unsigned long long)t->sets, (unsigned long long)t->deliveries,
+                     hours > 0 ? years / hours : 0);
     else
         (void)printf("FAILED simulated %llu seeds: %llu broke an invariant\n", ran, failed);
     if (figures)
-        (void)printf("figure sim_seeds %llu\nfigure sim_years %.2f\nfigure sim_core_seconds %.0f\nfigure sim_violations %llu\n",
-                     ran, years, hours * 3600, failed);
+        (void)printf(
+            "figure sim_seeds %llu\nfigure sim_years %.2f\nfigure sim_core_seconds %.0f\nfigure sim_violations %llu\n", ran,
+            years, hours * 3600, failed);
 }
 
 int main(int argc, char **argv)
