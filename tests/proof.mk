@@ -6,3 +6,7 @@ $(B)/exhaustive: $(SMALL) $(call objects,$(call sources,replication) tests/exhau
 $(B)/permute: $(SMALL) $(call objects,$(foreach r,replication store crypto,$(call sources,$(r))) tests/permute/permute.c \
               tests/support/store_dir.c)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
+$(B)/converge: $(call objects,$(foreach r,replication crypto,$(call sources,$(r))) tests/converge/converge.c node/compress.c \
+               $(addprefix tests/support/,lab.c memory.c memory_port.c ordered.c fake_crypto.c text_doc.c))
+	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
+-include $(wildcard $(B)/tests/*/*.d)
