@@ -2,7 +2,8 @@
 # The simulator's share of the proof: seeds that once failed, then new ones, each twice, in two processes.
 # PROOF_ROUND k: seeds from k * 1000000 + 1 on; PROOF_SCALE: percent of 2,000 seeds.
 cd "$(dirname "$0")/../.." || exit 1
-from=$((${PROOF_ROUND:-0} * 1000000 + 1)) half=$(((1000 * ${PROOF_SCALE:-100} + 99) / 100))
+from=$((${PROOF_ROUND:-0} * 1000000 + 1)) half=$((1000 * ${PROOF_SCALE:-100} / 100))
+[ "$half" -gt 0 ] || half=1
 make -s --no-print-directory -j2 MODE=release build/release/sim || { echo "FAILED the simulator does not build"; exit 1; }
 out=$(mktemp -d) first= second=
 trap 'kill $first $second 2>/dev/null; rm -rf "$out"' EXIT
