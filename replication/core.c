@@ -9,6 +9,8 @@ struct fm_repl *fm_repl_new(const struct fm_self *self, const struct fm_crypto *
     if (r == NULL)
         return NULL;
     r->self = *self;
+    if (r->self.kind_last == 0)
+        r->self.kind_last = FM_KIND_LAST;
     r->crypto = crypto;
     r->port = port;
     r->arrival_next = 1;

@@ -24,6 +24,7 @@ struct fm_self {
     struct fm_grant_id grant;      /* all zeros: not joined yet */
     struct fm_store_id store;
     uint64_t incarnation;          /* non-zero; the shell draws a new one whenever continuity is in doubt */
+    uint8_t kind_last;             /* 0: FM_KIND_LAST; more: as a program of a later format does, for tests of upgrades */
 };
 
 /* What a client hands in: one item of a batch (RULES.md "Batch"). Spans are borrowed for the step. */

@@ -194,6 +194,11 @@ static bool decides(const struct fm_version *v)
     return v->parent_count > 1 || v->action == FM_UNDO;
 }
 
+static bool kind_known(const struct fm_fold_port *port, uint8_t kind)
+{
+    return kind <= (port->kind_last != 0 ? port->kind_last : FM_KIND_LAST);
+}
+
 /* Steps 2 and 3 of the model's status, with all parents judged. */
 static int judge(struct fm_folding *f, uint32_t at)
 {
@@ -204,7 +209,7 @@ static int judge(struct fm_folding *f, uint32_t at)
 
     if (v->status == FM_STATUS_VOID)
         return 0;
-    if (v->kind > FM_KIND_LAST) {
+    if (!kind_known(f->port, v->kind)) {
         v->status = FM_UNKNOWN;
         return 0;
     }
@@ -321,9 +326,9 @@ static int put_in_order(struct fm_folding *f)
 }
 
 /* The usual record: one version without parents. */
-static int fold_single(struct fm_version *v)
+static int fold_single(const struct fm_fold_port *port, struct fm_version *v)
 {
-    if (v->kind > FM_KIND_LAST)
+    if (!kind_known(port, v->kind))
         v->status = FM_UNKNOWN;
     else if (verification_fault(v, NULL))
         set_void(v, FM_WHY_VERIFICATION); /* rule 55 */
@@ -374,7 +379,7 @@ int fm_fold(struct fm_version *versions, size_t count, const struct fm_fold_port
     if (count == 0)
         return 0;
     single = single && versions[0].parent_count == 0;
-    error = single ? fold_single(&versions[0]) : fold_graph(&f);
+    error = single ? fold_single(port, &versions[0]) : fold_graph(&f);
     if (!error)
         error = put_in_order(&f);
     if (!error && !single)

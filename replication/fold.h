@@ -7,6 +7,7 @@
 /* What the fold asks about things outside the record. 0 or an environment error. */
 struct fm_fold_port {
     void *ctx;
+    uint8_t kind_last; /* kinds above are unknown; 0: FM_KIND_LAST */
     /* A parent that is no version of this record: FM_WAITING if it is held nowhere, or is itself waiting or unknown;
      * FM_STATUS_VOID if it is a version of another record (void or a stranger: the child is void either way). */
     int (*stranger)(void *ctx, const struct fm_version_id *parent, uint8_t *status);

@@ -40,7 +40,7 @@ int fm_hello_decode(struct fm_hello *out, struct fm_span message)
     return rc == FM_OK ? fm_walk_end(&w) : rc;
 }
 
-/* Two nodes with this alike and the same sets must show the same state. */
+/* Two nodes with this alike and the same sets must show the same state. A list of kinds is part of its format. */
 static int fold_id(struct fm_repl *r, uint8_t out[FM_FOLD_ID_BYTES])
 {
     uint8_t format[8], hash[16];
@@ -49,7 +49,7 @@ static int fold_id(struct fm_repl *r, uint8_t out[FM_FOLD_ID_BYTES])
         return FM_ENOMEM;
     for (size_t i = 0; i < r->key_count; i++)
         ids[i] = r->keys[i].id; /* sorted */
-    fm_be_put(format, FM_FORMAT, sizeof format);
+    fm_be_put(format, FM_FORMAT + (uint64_t)(r->self.kind_last - FM_KIND_LAST), sizeof format);
     const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_FOLD_ID), fm_span(format, sizeof format),
                                     fm_span(ids, r->key_count * sizeof *ids)};
     r->crypto->hash(r->crypto->ctx, hash, sizeof hash, parts, 3);

@@ -214,7 +214,7 @@ static int close_full(struct fm_repl *r, const struct fm_record_ref *ref, const 
 static int fold(struct fm_repl *r, const struct fm_record_ref *ref)
 {
     struct fm_touch *t = r->touch;
-    struct fm_fold_port port = {.ctx = r, .stranger = stranger, .document = document};
+    struct fm_fold_port port = {.ctx = r, .kind_last = r->self.kind_last, .stranger = stranger, .document = document};
     struct fm_version *versions, *before, **order;
     struct fm_head head;
     size_t count, order_count;
@@ -243,7 +243,7 @@ int fm_touch_first(struct fm_repl *r, struct fm_version *v, bool *done)
 {
     struct fm_touch *t = r->touch;
     struct fm_record_ref ref = {.kind = v->kind, .record = v->record};
-    struct fm_fold_port port = {.ctx = r, .stranger = stranger, .document = document};
+    struct fm_fold_port port = {.ctx = r, .kind_last = r->self.kind_last, .stranger = stranger, .document = document};
     struct fm_version **order;
     struct fm_head head;
     size_t order_count;

@@ -59,6 +59,8 @@ void sim_disk_restore(struct sim *s, int i)
     assert(n->store != NULL);
     held_becomes(s, i, n->backup_held[k], n->backup_count[k]);
     renew(s, n, !sim_chance(&s->rng, 20));
+    if (n->self.kind_last != 0) /* the copy may be of the time before */
+        sim_node_upgrade(s, i);
     if (was_up)
         sim_node_start(s, i);
 }
@@ -77,6 +79,7 @@ void sim_disk_clone(struct sim *s, int i)
     to->store = fm_memory_clone(from->store);
     assert(to->store != NULL);
     held_becomes(s, s->count, s->model.held[i], (size_t)s->model.set_count);
+    s->model.more[s->count] = s->model.more[i];
     renew(s, to, !sim_chance(&s->rng, 30));
     from->twin = from->twin || to->twin;
     s->count++;

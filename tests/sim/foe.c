@@ -7,7 +7,7 @@
 #include "tests/sim/sim.h"
 #include "tests/support/text_doc.h"
 
-enum trick { FORGE, EQUIVOCATE, INFLATE, ORPHANS, WRONG, FLOOD, LATE, CHAIN };
+enum trick { FORGE, EQUIVOCATE, INFLATE, ORPHANS, WRONG = SIM_FOE_WRONG, FLOOD, LATE, CHAIN };
 
 /* A version held at this node that the foe builds on. */
 static bool some_version(struct sim *s, int n, struct fm_arena *arena, struct fm_version *out)
@@ -20,7 +20,7 @@ static bool some_version(struct sim *s, int n, struct fm_arena *arena, struct fm
         size_t count;
         last = ref;
         after = &last;
-        if (ref.kind > FM_KIND_MEDIA && !sim_chance(&s->rng, 5))
+        if (ref.kind > FM_KIND_MEDIA && !(ref.kind == SIM_KIND_NEW && s->plan->cfg.upgrades) && !sim_chance(&s->rng, 5))
             continue;
         MUST(port->versions(port->ctx, ref.kind, &ref.record, arena, &rows, &count));
         for (size_t i = 0; i < count; i++)
@@ -118,12 +118,18 @@ static void wrong(struct sim *s, int n, const struct fm_version *v)
     switch (sim_draw(r, 8)) {
     case 0: action = FM_UNDO; break;
     case 1: parents = 2; break;
-    case 2: kind = 90; break;
+    case 2: kind = SIM_KIND_NEW; break;
     case 3: kind = FM_KIND_USER; break;
     case 4: number = v->number; break;
     case 5: action = FM_CREATE; break;
     case 6: action = 9; break;
     default: parents = 0; break;
+    }
+    if (s->plan->cfg.upgrades && sim_chance(r, 50)) { /* as a newer node writes it */
+        kind = SIM_KIND_NEW;
+        action = FM_UPDATE;
+        number = v->kind == kind ? v->number + 1 : 1;
+        parents = v->kind == kind;
     }
     item = change(s, kind, action, &other, number, two, parents);
     if (sim_chance(r, 10))

@@ -366,7 +366,8 @@ bool sim_look_agreed(struct sim *s, bool must)
         if (!n->there || n->foe || i == s->plan->cfg.withholder || !fm_repl_admits(s->nodes[0].core, &n->self.transport))
             continue;
         bool same = n->up && fm_repl_digest(n->core, &other[0], &other[1]) == FM_OK && fm_id_eq(&hub[0], &other[0]) &&
-                    (has_keys(s, i) != has_keys(s, 0) || fm_id_eq(&hub[1], &other[1]));
+                    (has_keys(s, i) != has_keys(s, 0) || n->self.kind_last != s->nodes[0].self.kind_last ||
+                     fm_id_eq(&hub[1], &other[1]));
         if (must && !same)
             sim_broken(s, n->up && fm_id_eq(&hub[0], &other[0]) ? "I1" : "I19",
                        "node %d does not agree with the hub: %s", i, !n->up ? "it is down" :

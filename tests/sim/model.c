@@ -77,14 +77,14 @@ static int judge(const struct model *m, int node, int set, int layer)
 
 static bool allowed(const struct model_version *v, int role)
 {
-    bool high = v->kind >= 4 || v->action == 4 || v->parents > 1;
+    bool high = (v->kind >= 4 && v->kind <= 7) || v->action == 4 || v->parents > 1;
     return high ? role == MODEL_COORDINATOR : role != MODEL_ROOT;
 }
 
 static bool decides(const struct model_version *v) { return v->status == MODEL_VALID && (v->parents > 1 || v->action == 4); }
 
 /* 0: a parent is not judged yet */
-static int status_of(const struct model *m, const struct model_version *v, bool live)
+static int status_of(const struct model *m, int node, const struct model_version *v, bool live)
 {
     uint32_t top = 0;
     bool waits = false, bad = false;
@@ -95,7 +95,7 @@ static int status_of(const struct model *m, const struct model_version *v, bool 
         for (int k = 0; k < i; k++)
             if (SAME(v->parent[i], v->parent[k]))
                 return MODEL_FAULT;
-    if (v->kind > 7)
+    if (v->kind > 7 + m->more[node])
         return MODEL_UNKNOWN;
     for (int i = 0; i < v->parents; i++) {
         const struct model_version *p = v->parent_at[i] >= 0 ? &m->versions[v->parent_at[i]] : NULL;
@@ -211,7 +211,7 @@ void model_fold(struct model *m, int node)
             struct model_version *v = &m->versions[i];
             if (!v->held || v->status != 0)
                 continue;
-            v->status = status_of(m, v, live(m, v, MODEL_QUARANTINED));
+            v->status = status_of(m, node, v, live(m, v, MODEL_QUARANTINED));
             v->counted = v->status == MODEL_VALID && live(m, v, MODEL_COUNTED);
             more = more || v->status != 0;
             if (v->status == MODEL_VALID)

@@ -58,6 +58,7 @@ struct model {
     struct model_version *versions;
     int set_count, grant_count, revoke_count, adopt_count, version_count;
     uint8_t *held[MODEL_NODES]; /* a byte a set */
+    uint8_t more[MODEL_NODES];  /* so many more kinds than 7 are known there */
     int sets_cap, grants_cap, revokes_cap, adopts_cap, versions_cap;
 };
 

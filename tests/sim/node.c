@@ -149,6 +149,29 @@ void sim_node_start(struct sim *s, int n)
     sim_look_restart(s, n);
 }
 
+void sim_node_upgrade(struct sim *s, int i)
+{
+    struct sim_node *n = &s->nodes[i];
+    struct turn t = {.s = s, .node = i, .rows_max = UINT64_MAX};
+    struct fm_event event = {.now_ms = sim_node_wall(s, n), .steady_ms = 1};
+    struct fm_sink sink = {.ctx = &t, .act = act};
+    uint64_t from = 0;
+    assert(!n->up && n->core == NULL);
+    n->self.kind_last = SIM_KIND_NEW;
+    s->model.more[i] = SIM_KIND_NEW - FM_KIND_LAST;
+    n->known_before = false; /* it shows more now */
+    sim_tell(s, "  node %d: upgraded", i);
+    fm_memory_clear_derived(n->store);
+    n->core = fm_repl_new(&n->self, &n->crypto, fm_memory_port(n->store));
+    assert(n->core != NULL);
+    do
+        MUST(fm_repl_reindex(n->core, &event, &sink, &from, 50));
+    while (from != 0);
+    fm_repl_free(n->core);
+    n->core = NULL;
+    assert(t.count == 0 && n->fresh_count == 0);
+}
+
 void sim_node_stop(struct sim *s, int i, bool clean)
 {
     struct sim_node *n = &s->nodes[i];

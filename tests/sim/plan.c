@@ -77,6 +77,13 @@ static void configure(struct sim_config *c, struct sim_rng *r, uint64_t seed, in
     }
     if (c->nodes > 4 && sim_chance(r, 12))
         c->withholder = c->nodes - 1;
+    c->upgrades = seed % 6 == 3; /* not drawn: the other seeds stay what they were */
+    if (c->upgrades && c->weight[SIM_FOE] == 0)
+        c->weight[SIM_FOE] = usual[SIM_FOE];
+    if (c->upgrades && c->weight[SIM_STOP] == 0)
+        c->weight[SIM_STOP] = usual[SIM_STOP];
+    if (c->upgrades)
+        c->foe_tricks |= 1 << SIM_FOE_WRONG;
 }
 
 /* Who meets whom: anybody; camps only relays; neighbours in a row; two halves with a bridge now and then. */

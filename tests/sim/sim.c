@@ -86,6 +86,8 @@ static void run_soon(struct sim *s)
         break;
     case SOON_TICK: tick(s, e.a); break;
     case SOON_UP:
+        if (!s->nodes[e.a].up && s->plan->cfg.upgrades && s->nodes[e.a].self.kind_last == 0 && sim_chance(&s->rng, 40))
+            sim_node_upgrade(s, e.a);
         if (!s->nodes[e.a].up)
             sim_node_start(s, e.a);
         break;

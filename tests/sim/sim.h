@@ -47,7 +47,7 @@ struct sim_planned {
 /* What this seed is about; strengths in percent or counts. */
 struct sim_config {
     int nodes, coordinators, relays, withholder; /* withholder: a node, -1: none */
-    bool real, sealed, policy;
+    bool real, sealed, policy, upgrades; /* upgrades: some nodes know kinds that others learn later */
     uint64_t days, delay_ms, tick_ms, contact_ms;
     int loss, oneway, half_open, shape;
     int weight[SIM_KINDS];
@@ -117,6 +117,8 @@ struct sim_link {
     int loss;         /* percent: a message that kills the connection */
     struct sim_queue to[2];
 };
+#define SIM_FOE_WRONG 4   /* the trick that writes, among other things, kinds of a later format */
+#define SIM_KIND_NEW 90
 enum sim_soon_kind { SOON_DELIVER, SOON_CUT, SOON_TICK, SOON_UP, SOON_DOWN };
 struct sim_soon {
     uint64_t at, order, gen;
@@ -178,6 +180,7 @@ void sim_mesh_write(struct sim *s, struct foe_lane *lane, int device, struct fm_
 /* --- node.c: one core and its turns --- */
 uint64_t sim_node_wall(const struct sim *s, const struct sim_node *n);
 void sim_node_start(struct sim *s, int n);
+void sim_node_upgrade(struct sim *s, int n); /* one that is down: its indexes are made anew by a program that knows more */
 void sim_node_stop(struct sim *s, int n, bool clean); /* the core is gone; the store stands */
 /* Events of one turn; false: the node is down or went down. */
 bool sim_node_turn(struct sim *s, int n, struct fm_event *events, size_t count);
