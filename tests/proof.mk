@@ -9,4 +9,3 @@ $(B)/permute: $(SMALL) $(call objects,$(foreach r,replication store crypto,$(cal
 $(B)/converge: $(call objects,$(foreach r,replication crypto,$(call sources,$(r))) tests/converge/converge.c node/compress.c \
                $(addprefix tests/support/,lab.c memory.c memory_port.c ordered.c fake_crypto.c text_doc.c))
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
--include $(wildcard $(B)/tests/*/*.d)

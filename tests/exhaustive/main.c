@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     if (a.failed == 0)
         printf("ok exhaustive: %llu worlds, %llu states, %llu restarts, as in the model in every order\n",
                (unsigned long long)a.seen.worlds, (unsigned long long)a.seen.states, (unsigned long long)a.seen.restarts);
-    if (a.failed == 0 && only == 0 && !met_everything(&a.seen)) {
+    if (a.failed == 0 && only == 0 && a.scale >= 50 && !met_everything(&a.seen)) {
         printf("FAILED exhaustive: the worlds are harmless: a place, status or verdict never came up\n");
         a.failed = 1;
     }
