@@ -170,6 +170,67 @@ static void test_more_records_than_a_turn_folds_are_a_list_worked_down(void **st
     fm_buf_fini(&bytes);
 }
 
+/* --- upgrades --- */
+
+#define KIND_NEW (FM_KIND_LAST + 1)
+
+static void check_new_kind(struct fm_lab_node *n, uint8_t status, bool counted)
+{
+    const struct fm_port *port = fm_memory_port(n->store);
+    struct fm_record_id record = fm_lab_record(1);
+    struct fm_version *versions;
+    size_t count;
+    assert_int_equal(port->versions(port->ctx, KIND_NEW, &record, &n->arena, &versions, &count), 0);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(versions[i].status, status);
+        assert_int_equal(versions[i].counted, counted);
+    }
+}
+
+/* An unknown kind is kept and handed on; a program that knows it counts it, and after a reindex all
+ * is as if it had always known it. */
+static void test_a_later_program_counts_what_this_one_lists_as_unknown(void **state)
+{
+    struct three *t = *state;
+    struct fm_lab_node later;
+    struct fm_version_id id;
+    struct fm_digest old[2], new[2];
+    struct fm_event event = {.now_ms = LAB_NOW};
+    uint64_t from = 0;
+    for (uint32_t version = 1; version <= 2; version++) {
+        struct fm_change change =
+            fm_lab_change(&t->a, version == 1 ? FM_CREATE : FM_UPDATE, 1, version, version == 1 ? NULL : &id, "{a:1}");
+        change.kind = KIND_NEW;
+        assert_int_equal(fm_lab_write(&t->a, &change, &id), 0);
+        assert_int_equal(fm_lab_end(&t->a), 0);
+    }
+    fm_lab_exchange(&t->hub, &t->a, 0);
+    assert_same_digests(&t->hub, &t->a);
+    check_new_kind(&t->hub, FM_UNKNOWN, false);
+
+    fm_lab_open(&later, "hub", 50);
+    later.self.kind_last = KIND_NEW;
+    assert_int_equal(fm_lab_restart(&later), 0);
+    fm_lab_exchange(&later, &t->hub, 3);
+    check_new_kind(&later, FM_VALID, true);
+    fm_lab_digest(&t->hub, old);
+    fm_lab_digest(&later, new);
+    assert_memory_equal(&old[0], &new[0], sizeof old[0]);
+    assert_memory_not_equal(&old[1], &new[1], sizeof old[1]);
+
+    t->hub.self.kind_last = KIND_NEW;
+    fm_repl_free(t->hub.core);
+    t->hub.core = fm_repl_new(&t->hub.self, &t->hub.device.crypto, fm_memory_port(t->hub.store));
+    fm_memory_clear_derived(t->hub.store);
+    do
+        assert_int_equal(fm_repl_reindex(t->hub.core, &event, &t->hub.sink, &from, 1), 0);
+    while (from != 0);
+    assert_int_equal(fm_lab_restart(&t->hub), 0);
+    assert_same_digests(&t->hub, &later);
+    fm_lab_close(&later);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +239,7 @@ int main(void)
         CASE(test_a_revocation_decides_alike_before_and_after_what_it_cuts),
         CASE(test_a_revocation_in_the_turn_of_our_own_set_reaches_it),
         CASE(test_more_records_than_a_turn_folds_are_a_list_worked_down),
+        CASE(test_a_later_program_counts_what_this_one_lists_as_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
