@@ -80,20 +80,26 @@ static int refuse_remote(const char *dir)
     return FM_OK;
 }
 
+/* A data file of no more than LMDB's two first pages never held a commit: a creation that was cut short, begun anew. */
+static bool is_newborn(const struct stat *data)
+{
+    return data->st_size <= 2 * sysconf(_SC_PAGESIZE);
+}
+
+/* The folder and what is in it. */
 static int prepare(const struct fm_store_options *o, const char *data)
 {
     struct stat st;
     bool there = stat(data, &st) == 0;
     if (!there && errno != ENOENT && errno != ENOTDIR)
         return fm_env_errno(errno);
-    if (!there && !o->create)
+    if (!o->create && (!there || is_newborn(&st)))
         return FM_ENOTFOUND;
     if (!there && mkdir(o->dir, 0700) != 0 && errno != EEXIST)
         return fm_env_errno(errno);
     return o->force_fs ? FM_OK : refuse_remote(o->dir);
 }
 
-/* A data file of no more than LMDB's two first pages never held a commit: a creation that was cut short, begun anew. */
 static int drop_newborn(const struct fm_store_options *o, const char *data)
 {
     struct stat st;
@@ -101,9 +107,7 @@ static int drop_newborn(const struct fm_store_options *o, const char *data)
         return FM_OK;
     if (stat(data, &st) != 0)
         return errno == ENOENT ? FM_OK : fm_env_errno(errno);
-    if (st.st_size > 2 * sysconf(_SC_PAGESIZE))
-        return FM_OK;
-    return unlink(data) == 0 ? FM_OK : fm_env_errno(errno);
+    return !is_newborn(&st) || unlink(data) == 0 ? FM_OK : fm_env_errno(errno);
 }
 
 static int lock(struct fm_store *s)
@@ -117,6 +121,14 @@ static int lock(struct fm_store *s)
     if (error == FM_OK && flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
         error = errno == EWOULDBLOCK ? FM_EBUSY : fm_env_errno(errno);
     return error;
+}
+
+/* LMDB writes its two first pages and does not sync them: the first commit could reach the disk without them. */
+static int sync_newborn(MDB_env *env)
+{
+    MDB_envinfo info;
+    fm_txn_sure(mdb_env_info(env, &info));
+    return info.me_last_txnid == 0 ? mdb_env_sync(env, 1) : 0;
 }
 
 static int open_env(struct fm_store *s, size_t map_bytes)
@@ -134,8 +146,11 @@ static int open_env(struct fm_store *s, size_t map_bytes)
     fm_txn_sure(mdb_env_get_flags(s->env, &flags));
     assert((flags & UNSAFE_FLAGS) == 0);
     fm_txn_sure(mdb_env_get_fd(s->env, &fd));
-    fm_txn_sure(fcntl(fd, F_SETFD, FD_CLOEXEC));                        /* TRAPS L10 */
-    return fm_txn_error(s, mdb_reader_check(s->env, &dead_readers)); /* TRAPS L5 */
+    fm_txn_sure(fcntl(fd, F_SETFD, FD_CLOEXEC)); /* TRAPS L10 */
+    rc = sync_newborn(s->env);
+    if (rc == 0)
+        rc = mdb_reader_check(s->env, &dead_readers); /* TRAPS L5 */
+    return fm_txn_error(s, rc);
 }
 
 /* The store's own first rows. */

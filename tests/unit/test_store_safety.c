@@ -280,7 +280,7 @@ static void what_is_not_there_is_made_only_if_asked(void **state)
     assert_non_null(torn);
     fputs("torn", torn);
     fclose(torn);
-    assert_int_equal(fm_store_dir_open(&d, &s, false, 0), FM_ECORRUPT);
+    assert_int_equal(fm_store_dir_open(&d, &s, false, 0), FM_ENOTFOUND);
     assert_int_equal(fm_store_dir_open(&d, &s, true, 0), FM_OK);
     struct fm_store_id id = fm_store_id(s);
     uint64_t changes = fm_store_changes_id(s);
