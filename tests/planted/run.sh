@@ -16,6 +16,9 @@ look() {
         make -s --no-print-directory B="$copy/b" "$copy/b/sim" >build.log 2>&1 || return 2
         "$copy/b/sim" --first --seconds "$seconds" >out.log 2>&1 && return 1
         caught=$(sed -n 's/^BROKEN \([^ ]* seed [0-9]*\).*/sim: \1/p' out.log | head -1) ;;
+    crash)
+        PROOF_SCALE=2 CRASH_BUILDS=release sh tests/crash/run.sh >out.log 2>build.log && return 1
+        caught=$(sed -n 's/^FAILED crash state [0-9]* (\(.*\)): .*/crash: \1/p' out.log | head -1) ;;
     *)
         make -s --no-print-directory MODE=asan B="$copy/a" "$copy/a/$1" >build.log 2>&1 || return 2
         "$copy/a/$1" >out.log 2>&1 && return 1
