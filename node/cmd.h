@@ -59,6 +59,10 @@ int fm_cmd_call(struct fm_cmd *cmd, json_t *request, json_t **answer);
 int fm_cmd_ask(struct fm_cmd *cmd, json_t *request);
 int fm_cmd_hear(struct fm_cmd *cmd, json_t **answer);
 
+/* For what works on a store that no node has open (cmd_keep.c). */
+bool fm_cmd_is_running(const struct fm_cmd *cmd);
+int fm_cmd_say_stop_first(struct fm_cmd *cmd);
+
 int fm_cmd_init(struct fm_cmd *cmd), fm_cmd_run(struct fm_cmd *cmd), fm_cmd_join(struct fm_cmd *cmd), fm_cmd_admit(struct fm_cmd *cmd);
 int fm_cmd_devices(struct fm_cmd *cmd), fm_cmd_revoke(struct fm_cmd *cmd), fm_cmd_adopt(struct fm_cmd *cmd), fm_cmd_paths(struct fm_cmd *cmd);
 int fm_cmd_status(struct fm_cmd *cmd), fm_cmd_peers(struct fm_cmd *cmd), fm_cmd_digest(struct fm_cmd *cmd);

@@ -15,7 +15,7 @@
 #define NOTE_REINDEX "reindex" /* present: derived tables are not complete */
 #define SETS_A_STEP 256
 
-int fm_keep_open(struct fm_keep *out, const struct fm_paths *paths, const char *dir)
+static int open_store(struct fm_keep *out, const struct fm_paths *paths, const char *dir, bool create)
 {
     uint8_t random[32];
     *out = (struct fm_keep){0};
@@ -25,11 +25,21 @@ int fm_keep_open(struct fm_keep *out, const struct fm_paths *paths, const char *
     fm_crypto_port(&out->crypto, &out->identity.device);
     fm_compress_port(&out->crypto);
     fm_crypto_random(random, sizeof random);
-    const struct fm_store_options options = {.dir = dir != NULL ? dir : paths->store};
+    const struct fm_store_options options = {.dir = dir != NULL ? dir : paths->store, .create = create};
     rc = fm_store_open(&out->store, &options, &out->crypto, &out->identity.mesh, random);
     if (rc != FM_OK)
         fm_keep_close(out);
     return rc;
+}
+
+int fm_keep_open(struct fm_keep *out, const struct fm_paths *paths, const char *dir)
+{
+    return open_store(out, paths, dir, false);
+}
+
+int fm_keep_make(struct fm_keep *out, const struct fm_paths *paths, const char *dir)
+{
+    return open_store(out, paths, dir, true);
 }
 
 void fm_keep_close(struct fm_keep *k)
@@ -54,7 +64,7 @@ static int apply(void *ctx, const struct fm_action *action)
     return action->kind == FM_DO_ROW ? fm_store_apply(ctx, &action->row) : FM_OK; /* nobody is there to send to */
 }
 
-static uint64_t wall_ms(void)
+uint64_t fm_keep_wall_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -64,7 +74,7 @@ static uint64_t wall_ms(void)
 /* Commits the clearing first: whoever opens the store before the end sees the note. */
 static int clear(struct fm_store *s)
 {
-    int rc = fm_store_begin(s, wall_ms());
+    int rc = fm_store_begin(s, fm_keep_wall_ms());
     if (rc == FM_OK)
         rc = fm_store_clear_derived(s);
     if (rc == FM_OK)
@@ -76,7 +86,7 @@ static int clear(struct fm_store *s)
     return fm_store_commit(s);
 }
 
-static struct fm_repl *fresh_core(const struct fm_keep *k)
+struct fm_repl *fm_keep_core(const struct fm_keep *k)
 {
     const struct fm_device *d = &k->identity.device;
     const struct fm_self self = {.mesh = k->identity.mesh, .root = k->identity.root, .author = d->author_public, .transport = d->transport_public,
@@ -93,11 +103,11 @@ int fm_keep_reindex(const struct fm_keep *k, const struct fm_store_progress *pro
     int rc = port->arrival_last(port->ctx, &last);
     if (rc == FM_OK)
         rc = clear(s);
-    struct fm_repl *core = rc == FM_OK ? fresh_core(k) : NULL;
+    struct fm_repl *core = rc == FM_OK ? fm_keep_core(k) : NULL;
     if (core == NULL)
         return rc == FM_OK ? FM_ENOMEM : rc;
     do {
-        struct fm_event event = {.kind = FM_EVENT_START, .now_ms = wall_ms()};
+        struct fm_event event = {.kind = FM_EVENT_START, .now_ms = fm_keep_wall_ms()};
         rc = fm_store_begin(s, event.now_ms);
         if (rc != FM_OK)
             break;
@@ -117,7 +127,7 @@ int fm_keep_reindex(const struct fm_keep *k, const struct fm_store_progress *pro
 
 /* --- verify --- */
 
-static void remove_store(const char *dir)
+void fm_keep_remove(const char *dir)
 {
     static const char *const names[] = {"data.mdb", "lock.mdb", "lock"};
     char file[FM_PATH_MAX + 16];
@@ -144,7 +154,7 @@ static int compare_with_log(struct fm_keep *k, const struct fm_paths *paths, str
             rc = fm_store_compare(k->store, scratch.store, v);
         fm_keep_close(&scratch);
     }
-    remove_store(v->scratch_dir);
+    fm_keep_remove(v->scratch_dir);
     return rc;
 }
 
@@ -198,7 +208,7 @@ static int make_own(const struct fm_paths *paths, const char *dir)
     if (rc == FM_OK && v.problems > 0)
         rc = FM_ECORRUPT;
     if (rc == FM_OK)
-        rc = fm_store_begin(k.store, wall_ms());
+        rc = fm_store_begin(k.store, fm_keep_wall_ms());
     if (rc == FM_OK) {
         rc = fm_store_restored(k.store);
         if (rc == FM_OK)
@@ -208,6 +218,25 @@ static int make_own(const struct fm_paths *paths, const char *dir)
     }
     fm_keep_close(&k);
     return rc;
+}
+
+int fm_keep_swap(const struct fm_paths *paths, const char *fresh, const char *word, char aside[FM_PATH_MAX])
+{
+    snprintf(aside, FM_PATH_MAX, "%.*s.%s-%llu", FM_PATH_MAX - 60, paths->store, word,
+             (unsigned long long)fm_keep_wall_ms());
+    if (renameat2(AT_FDCWD, fresh, AT_FDCWD, paths->store, RENAME_EXCHANGE) == 0) {
+        if (rename(fresh, aside) == 0)
+            return sync_folder(paths->data);
+        (void)renameat2(AT_FDCWD, fresh, AT_FDCWD, paths->store, RENAME_EXCHANGE); /* as it was */
+        aside[0] = '\0';
+        return FM_EIO;
+    }
+    if (rename(paths->store, aside) != 0) { /* there is none, or the file system cannot change two names at once */
+        aside[0] = '\0';
+        if (errno != ENOENT)
+            return FM_EIO;
+    }
+    return rename(fresh, paths->store) == 0 ? sync_folder(paths->data) : FM_EIO;
 }
 
 int fm_keep_restore(const struct fm_paths *paths, const char *file, char aside[FM_PATH_MAX])
@@ -220,21 +249,15 @@ int fm_keep_restore(const struct fm_paths *paths, const char *file, char aside[F
     if (rc == FM_OK)
         fm_keep_close(&old);
     snprintf(fresh, sizeof fresh, "%.*s.new", (int)sizeof fresh - 8, paths->store);
-    snprintf(aside, FM_PATH_MAX, "%.*s.old-%llu", FM_PATH_MAX - 40, paths->store, (unsigned long long)wall_ms());
-    remove_store(fresh);
+    fm_keep_remove(fresh);
     if (mkdir(fresh, 0700) != 0)
         return FM_EIO;
     snprintf(data, sizeof data, "%s/data.mdb", fresh);
     rc = copy_file(file, data);
     if (rc == FM_OK)
         rc = make_own(paths, fresh);
-    if (rc == FM_OK && rename(paths->store, aside) != 0) {
-        aside[0] = '\0';
-        rc = errno == ENOENT ? FM_OK : FM_EIO;
-    }
     if (rc == FM_OK)
-        rc = rename(fresh, paths->store) == 0 ? sync_folder(paths->data) : FM_EIO;
-    if (rc != FM_OK)
-        remove_store(fresh);
+        return fm_keep_swap(paths, fresh, "old", aside);
+    fm_keep_remove(fresh);
     return rc;
 }

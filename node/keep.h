@@ -13,7 +13,11 @@ struct fm_keep {
 };
 /* Opens keys and the store in `dir` (NULL: the node's own). 0, FM_ENOTFOUND, FM_EBUSY, FM_ENEWER, FM_ECORRUPT, … */
 int fm_keep_open(struct fm_keep *out, const struct fm_paths *paths, const char *dir);
+int fm_keep_make(struct fm_keep *out, const struct fm_paths *paths, const char *dir); /* makes the store if there is none */
 void fm_keep_close(struct fm_keep *k);
+/* A core that reads and folds on this store, and never writes a set of its own. NULL: no memory. */
+struct fm_repl *fm_keep_core(const struct fm_keep *k);
+uint64_t fm_keep_wall_ms(void);
 
 /* Empties every derived table and builds it again from the log, in steps that are committed; a note says that it is not
  * done yet, and opening the node goes on with it. progress counts sets. */
@@ -28,5 +32,10 @@ int fm_keep_verify(struct fm_keep *k, const struct fm_paths *paths, struct fm_st
 /* The file in place of the store; the old store is moved to `aside` (its path is written there). The file is verified
  * first. The node goes on under a new incarnation. */
 int fm_keep_restore(const struct fm_paths *paths, const char *file, char aside[FM_PATH_MAX]);
+
+/* The store in the folder `fresh` (beside the node's) in place of the node's; that one is moved to a name with `word` in it,
+ * written to aside ("": there was none). At every moment one of the two stands there. 0, FM_EIO: look what is there. */
+int fm_keep_swap(const struct fm_paths *paths, const char *fresh, const char *word, char aside[FM_PATH_MAX]);
+void fm_keep_remove(const char *dir); /* a store's files and its folder */
 
 #endif

@@ -8,6 +8,7 @@
 #include "node/log.h"
 #include "node/outbox.h"
 #include "node/refill.h"
+#include "node/repair.h"
 #include "replication/error.h"
 
 /* Notes in the store that tell whether this is still the store that the key folder left. */
@@ -274,6 +275,8 @@ int fm_node_open(struct fm_node **out, const struct fm_paths *paths)
     fm_outbox_release(n->outbox, &n->effects, FM_OK);
     n->started_ms = fm_node_now_ms(n);
     rc = fm_refill_take(n);
+    if (rc == FM_OK)
+        rc = fm_repair_resume(n);
     if (rc != FM_OK) {
         fm_node_close(n);
         return rc;

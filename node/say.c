@@ -112,7 +112,7 @@ int fm_say_fm_error(const struct fm_cmd *cmd, const char *doing, int error)
         return fm_say_error(cmd, "config-value", what, NULL, "edit the line named above");
     }
     snprintf(what, sizeof what, "%s: %s", doing, fm_error_text(error));
-    const char *help = error == FM_ECORRUPT    ? "fieldmesh verify, then restore a backup or let the peers refill it"
+    const char *help = error == FM_ECORRUPT    ? "fieldmesh stop, then fieldmesh verify --repair"
                        : error == FM_EDISKFULL || error == FM_EFULL ? "free space; nothing that was acknowledged is lost"
                        : error == FM_ENEWER    ? "install the newer fieldmesh"
                                                : NULL;
