@@ -1,4 +1,4 @@
-/* What a store asks of the disk, call by call. The program's own write, fsync, rename … stand before the C library's: LMDB's
+/* What a store asks of the disk, call by call. The program's own write, fsync and open stand before the C library's: LMDB's
  * calls land here too. Off, they are plain system calls. One file is watched: DIR/data.mdb. */
 #ifndef FM_TESTS_CRASH_RECORD_H
 #define FM_TESTS_CRASH_RECORD_H
