@@ -250,6 +250,8 @@ int fm_store_open(struct fm_store **out, const struct fm_store_options *options,
     if (error == FM_OK)
         error = drop_newborn(options, data);
     if (error == FM_OK)
+        error = fm_pages_fit(data);
+    if (error == FM_OK)
         error = open_env(s, options->map_bytes);
     if (error == FM_OK) {
         error = fm_pages_metas(s);

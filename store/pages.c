@@ -1,27 +1,57 @@
 /* What LMDB's file says of itself, and LMDB does not check. A page on its list of free pages that is in use would be
  * overwritten by one of the next commits, long after a scrub of the rows alone had found nothing. Data pages carry their
  * number in their first bytes, so each row tells where it lies. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/scrub.h"
 
 /* LMDB 0.9, 64 bit: a meta page is a page header (16), magic, version, address (8), map size (8), two tables (48 each), last
  * page (8), transaction (8). */
+#define META_PAGE_BYTES_AT 40u
 #define META_ROOT_AT 128u /* of the table of tables; all ones: none */
+#define META_LAST_PAGE_AT 136u
 #define META_TXN_AT 144u
+/* How far behind its last page a file may end: pages that were taken and given back in one commit are never written. */
+#define UNWRITTEN_BYTES (UINT64_C(1) << 30)
 
 struct meta {
-    uint64_t txn, root;
+    uint64_t txn, root, last_page;
+    uint32_t page_bytes;
 };
 
 static int read_meta(int fd, off_t at, struct meta *out)
 {
     uint8_t page[META_TXN_AT + 8];
-    if (pread(fd, page, sizeof(page), at) != (ssize_t)sizeof(page)) /* LMDB has read as much */
-        return FM_EIO;
+    ssize_t got = pread(fd, page, sizeof(page), at);
+    if (got != (ssize_t)sizeof(page))
+        return got < 0 ? fm_env_errno(errno) : FM_ECORRUPT;
+    memcpy(&out->page_bytes, page + META_PAGE_BYTES_AT, sizeof(out->page_bytes));
+    memcpy(&out->last_page, page + META_LAST_PAGE_AT, sizeof(out->last_page));
     memcpy(&out->txn, page + META_TXN_AT, sizeof(out->txn));
     memcpy(&out->root, page + META_ROOT_AT, sizeof(out->root));
     return FM_OK;
+}
+
+int fm_pages_fit(const char *data)
+{
+    struct meta first, second;
+    struct stat st;
+    int fd = open(data, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? FM_OK : fm_env_errno(errno);
+    int error = read_meta(fd, 0, &first);
+    if (error == FM_OK)
+        error = first.page_bytes == 0 ? FM_ECORRUPT : read_meta(fd, first.page_bytes, &second);
+    fm_txn_sure(fstat(fd, &st));
+    close(fd);
+    if (error != FM_OK)
+        return error;
+    uint64_t last = second.txn > first.txn ? second.last_page : first.last_page;
+    uint64_t fits = ((uint64_t)st.st_size + UNWRITTEN_BYTES) / (uint64_t)sysconf(_SC_PAGESIZE);
+    return last > fits ? FM_ECORRUPT : FM_OK;
 }
 
 /* An entry of table 0, the list of free pages by the commit that freed them: how many, then their numbers. */

@@ -281,12 +281,40 @@ static void no_flip_of_a_commit_number_goes_unnoticed(void **state)
     both_close(&b);
 }
 
+/* LMDB would ask for as large a map, and the store would say that there is no memory. */
+static void a_last_page_far_behind_the_end_is_damage(void **state)
+{
+    (void)state;
+    struct both b;
+    both_open(&b, 104);
+    make_committed(&b, 5, 1);
+    fm_store_close(b.store);
+    int fd = open(b.dir.data, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (uint64_t bit = 19; bit < 64; bit++) {
+        int said[2];
+        for (uint64_t page = 0; page < 2; page++) {
+            uint64_t at = (page * (uint64_t)sysconf(_SC_PAGESIZE) + 136) * 8 + bit;
+            flip(fd, at);
+            said[page] = fm_store_dir_open(&b.dir, &b.store, false, 0);
+            if (said[page] == FM_OK)
+                fm_store_close(b.store);
+            flip(fd, at);
+        }
+        assert_true((said[0] == FM_ECORRUPT && said[1] == FM_OK) || (said[0] == FM_OK && said[1] == FM_ECORRUPT));
+    }
+    close(fd);
+    assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_OK);
+    both_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_that_do_not_fit_each_other_are_found),
         cmocka_unit_test(two_stores_that_differ_in_one_row_are_told_apart),
         cmocka_unit_test(no_flip_of_a_commit_number_goes_unnoticed),
+        cmocka_unit_test(a_last_page_far_behind_the_end_is_damage),
         cmocka_unit_test(a_flipped_bit_is_found_or_changes_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
