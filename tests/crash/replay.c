@@ -137,9 +137,30 @@ static uint64_t boundaries(const struct crash_workload *w)
     return count;
 }
 
+/* A workload that lacks what a store must survive proves little. */
+static void count_in(struct fm_store_counts *sum, const struct fm_store_counts *c)
+{
+    sum->open += c->open;
+    sum->replaced += c->replaced;
+    sum->settled += c->settled;
+    sum->waiting += c->waiting;
+    sum->quarantined_sets += c->quarantined_sets;
+    sum->quarantined_versions += c->quarantined_versions;
+    sum->void_versions += c->void_versions;
+    sum->unreadable_sets += c->unreadable_sets;
+}
+
+static void want_all(const struct fm_store_counts *sum)
+{
+    if (sum->open == 0 || sum->replaced == 0 || sum->settled == 0 || sum->waiting == 0 || sum->quarantined_sets == 0 ||
+        sum->quarantined_versions == 0 || sum->void_versions == 0 || sum->unreadable_sets == 0)
+        bad("the workload has not all of conflicts, decisions, what waits, is cut, void or unreadable");
+}
+
 int main(int argc, char **argv)
 {
     static struct crash_workload w;
+    struct fm_store_counts sum = {0};
     uint64_t round = argc == 4 ? strtoull(argv[2], NULL, 10) : 0, wanted = argc == 4 ? strtoull(argv[3], NULL, 10) : 0;
     uint64_t calls = 0, commits = 0, worlds = wanted / WORLD_STATES + 1;
     if (wanted == 0 || fm_crypto_init() != 0) {
@@ -157,9 +178,12 @@ int main(int argc, char **argv)
         for (size_t k = 0; k < w.ops.count; k++)
             commits += w.ops.at[k].kind == CRASH_ACKNOWLEDGED;
         calls += w.ops.count;
+        count_in(&sum, &w.counts);
         run_world(&w, seed, left / (many > 0 ? many : 1) + 1 > SHALLOW ? left / many + 1 : SHALLOW);
         crash_workload_fini(&w);
     }
+    if (worlds >= 10)
+        want_all(&sum);
     printf("figure crash_states %" PRIu64 "\nfigure crash_states_bad %" PRIu64 "\nfigure crash_calls %" PRIu64
            "\nfigure crash_commits %" PRIu64 "\n",
            shared->states, shared->bad, calls, commits);

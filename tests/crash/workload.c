@@ -268,6 +268,7 @@ void crash_workload_init(struct crash_workload *w, const char *parent, uint64_t 
             crash_record_acknowledged();
         MUST(look(&n, &w->after[i + 1]));
     }
+    MUST(fm_store_counts(n.store, &w->counts));
     close_node(&n);
 }
 

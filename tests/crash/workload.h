@@ -27,6 +27,7 @@ struct crash_workload {
     struct crash_turn turns[CRASH_TURNS_MAX];
     struct crash_after after[CRASH_TURNS_MAX + 1]; /* after[0]: of a store that was just made; after[n]: after turn n - 1 */
     struct crash_ops ops;
+    struct fm_store_counts counts; /* at the end */
 };
 /* Plays it once and records it; one turn more than is in ops, to compare the last state's next turn with. parent: a folder.
  */
