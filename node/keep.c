@@ -236,7 +236,11 @@ int fm_keep_swap(const struct fm_paths *paths, const char *fresh, const char *wo
         if (errno != ENOENT)
             return FM_EIO;
     }
-    return rename(fresh, paths->store) == 0 ? sync_folder(paths->data) : FM_EIO;
+    if (rename(fresh, paths->store) == 0)
+        return sync_folder(paths->data);
+    if (aside[0] != '\0' && rename(aside, paths->store) == 0)
+        aside[0] = '\0';
+    return FM_EIO;
 }
 
 int fm_keep_restore(const struct fm_paths *paths, const char *file, char aside[FM_PATH_MAX])
