@@ -203,7 +203,7 @@ static int make_own(const struct fm_paths *paths, const char *dir)
     struct fm_store_verify v = {0};
     int rc = fm_keep_open(&k, paths, dir);
     if (rc != FM_OK)
-        return rc;
+        return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc; /* a file of a few bytes never held a commit: no backup */
     rc = fm_store_scrub(k.store, &v);
     if (rc == FM_OK && v.problems > 0)
         rc = FM_ECORRUPT;
