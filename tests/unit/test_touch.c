@@ -13,8 +13,11 @@ static int (*inner_versions)(void *, uint8_t, const struct fm_record_id *, struc
 static int bounded_versions(void *ctx, uint8_t kind, const struct fm_record_id *record, struct fm_arena *arena,
                             struct fm_version **out, size_t *count)
 {
-    int rc = inner_versions(ctx, kind, record, arena, out, count);
-    return rc == FM_OK && *count > LIMIT ? FM_ELIMIT : rc;
+    struct fm_arena own = {NULL}; /* the caller's gets nothing of what is too much */
+    int rc = inner_versions(ctx, kind, record, &own, out, count);
+    bool full = rc == FM_OK && *count > LIMIT;
+    fm_arena_fini(&own);
+    return rc != FM_OK ? rc : full ? FM_ELIMIT : inner_versions(ctx, kind, record, arena, out, count);
 }
 
 static void bound(struct fm_lab_node *n, struct fm_port *port)
