@@ -3,6 +3,7 @@
 
 #include "node/log.h"
 #include "node/op.h"
+#include "node/outbox.h"
 #include "node/refill.h"
 #include "replication/act.h"
 
@@ -232,11 +233,16 @@ static bool take_identity(struct fm_op *op)
     return rc == FM_OK;
 }
 
-static int take_sets(struct fm_op *op, const json_t *sets)
+/* joins: the sets make this node a member, or nothing of them is stored. Its mesh is in the key folder before they are in
+ * the store: a store with sets of a mesh that the keys do not know could not be opened again. FM_EGRANT: no member by these.
+ */
+static int take_sets(struct fm_op *op, const json_t *sets, bool joins)
 {
     struct fm_buf bytes;
-    fm_buf_init(&bytes, FM_SET_BYTES_MAX + FM_SET_HEADER_BYTES_MAX);
     int rc = fm_node_begin(op->n);
+    if (rc != FM_OK)
+        return rc;
+    fm_buf_init(&bytes, FM_SET_BYTES_MAX + FM_SET_HEADER_BYTES_MAX);
     for (size_t i = 0; rc == FM_OK && i < json_array_size(sets); i++) {
         struct fm_span text = fm_op_span(json_array_get(sets, i));
         bytes.len = 0;
@@ -248,10 +254,13 @@ static int take_sets(struct fm_op *op, const json_t *sets)
                 &(struct fm_event){.kind = FM_EVENT_TAKE, .ticket = op->ticket_first + i, .bytes = fm_buf_span(&bytes)});
         }
     }
-    if (rc == FM_OK)
-        rc = fm_node_commit(op->n);
     fm_buf_fini(&bytes);
-    return rc;
+    if (rc == FM_OK && joins)
+        rc = fm_repl_role(op->n->repl) == FM_ROLE_NONE ? FM_EGRANT : fm_identity_save_mesh(&op->n->identity, &op->n->paths);
+    if (rc != FM_OK)
+        fm_outbox_error_set(op->n->outbox, rc);
+    int committed = fm_node_commit(op->n);
+    return rc != FM_OK ? rc : committed;
 }
 
 /* A node that is joined takes in more sets of its own mesh only. */
@@ -267,6 +276,18 @@ static bool is_foreign(struct fm_op *op)
     return foreign;
 }
 
+static void join_answer(struct fm_op *op)
+{
+    size_t added = 0;
+    if (fm_refill_save(op->n) != FM_OK)
+        fm_log(FM_LOG_WARN, "the grant could not be kept beside the keys: keep its file, a wiped store needs it");
+    for (size_t i = 0; i < op->slot_count; i++)
+        added += json_integer_value(json_object_get(op->slots[i], "error")) == FM_OK && op->slots[i] != NULL;
+    json_object_set_new(op->answer, "added", json_integer((json_int_t)added));
+    json_object_set_new(op->answer, "role", json_string(fm_role_name(fm_repl_role(op->n->repl))));
+    json_object_set_new(op->answer, "mesh", fm_op_hex(op->n->identity.mesh.b, FM_MESH_ID_BYTES));
+}
+
 static void join_end(struct fm_op *op)
 {
     if (is_foreign(op))
@@ -277,36 +298,29 @@ static void join_end(struct fm_op *op)
         fm_op_fail_error(op, FM_ENOMEM);
         return;
     }
-    const bool had_mesh = op->n->identity.has_mesh;
-    const struct fm_mesh_id mesh = op->n->identity.mesh;
-    const struct fm_key root = op->n->identity.root;
-    const struct fm_grant_id grant = op->n->identity.grant;
+    struct fm_identity *id = &op->n->identity;
+    const bool had_mesh = id->has_mesh;
+    const struct fm_mesh_id mesh = id->mesh;
+    const struct fm_key root = id->root;
+    const struct fm_grant_id grant = id->grant;
     if (!was_joined ? !take_identity(op) : false)
         return;
-    int rc = take_sets(op, sets);
-    if (rc != FM_OK) {
-        fm_op_fail_error(op, rc);
-    } else if (fm_repl_role(op->n->repl) == FM_ROLE_NONE) {
-        op->n->identity.has_mesh = had_mesh;
-        op->n->identity.mesh = mesh;
-        op->n->identity.root = root;
-        op->n->identity.grant = grant;
+    int rc = take_sets(op, sets, !was_joined);
+    if (rc != FM_OK && !was_joined) {
+        id->has_mesh = had_mesh;
+        id->mesh = mesh;
+        id->root = root;
+        id->grant = grant;
+        if (fm_node_reidentify(op->n) != FM_OK)
+            rc = FM_ESTORE;
+    }
+    if (rc == FM_EGRANT)
         fm_op_fail(op, "not-trusted", "the grant in this file is not for this node, or not from this mesh's authority",
                    "ask for a grant made from this node's own request: fieldmesh join --request FILE");
-        if (fm_node_reidentify(op->n) != FM_OK)
-            fm_op_fail_error(op, FM_ESTORE);
-    } else if (!was_joined && fm_identity_save_mesh(&op->n->identity, &op->n->paths) != FM_OK) {
-        fm_op_fail_error(op, FM_EIO);
-    } else {
-        size_t added = 0;
-        if (fm_refill_save(op->n) != FM_OK)
-            fm_log(FM_LOG_WARN, "the grant could not be kept beside the keys: keep its file, a wiped store needs it");
-        for (size_t i = 0; i < op->slot_count; i++)
-            added += json_integer_value(json_object_get(op->slots[i], "error")) == FM_OK && op->slots[i] != NULL;
-        json_object_set_new(op->answer, "added", json_integer((json_int_t)added));
-        json_object_set_new(op->answer, "role", json_string(fm_role_name(fm_repl_role(op->n->repl))));
-        json_object_set_new(op->answer, "mesh", fm_op_hex(op->n->identity.mesh.b, FM_MESH_ID_BYTES));
-    }
+    else if (rc != FM_OK)
+        fm_op_fail_error(op, rc);
+    else
+        join_answer(op);
 }
 
 /* --- revoke, adopt, epoch --- */
