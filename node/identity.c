@@ -125,7 +125,9 @@ void fm_identity_wipe(struct fm_identity *id)
     fm_crypto_wipe(id, sizeof *id);
 }
 
-int fm_identity_counter_step(const struct fm_paths *paths, uint64_t *before)
+#define BEGUN ((uint64_t)1 << 63)
+
+int fm_identity_counter_read(const struct fm_paths *paths, uint64_t *count, bool *begun)
 {
     uint8_t bytes[8] = {0};
     int rc = fm_keyfile_read(paths, "open-counter", FM_KEYFILE_COUNTER, bytes, sizeof bytes);
@@ -134,9 +136,24 @@ int fm_identity_counter_step(const struct fm_paths *paths, uint64_t *before)
         fm_crypto_random(bytes + 2, 6);
         rc = FM_OK;
     }
-    if (rc != FM_OK && rc != FM_ENOTFOUND)
-        return rc;
-    *before = fm_be_get(bytes, sizeof bytes);
-    fm_be_put(bytes, *before + 1, sizeof bytes);
+    *begun = (fm_be_get(bytes, sizeof bytes) & BEGUN) != 0;
+    *count = fm_be_get(bytes, sizeof bytes) & ~BEGUN;
+    return rc == FM_ENOTFOUND ? FM_OK : rc;
+}
+
+static int counter_write(const struct fm_paths *paths, uint64_t value)
+{
+    uint8_t bytes[8];
+    fm_be_put(bytes, value, sizeof bytes);
     return fm_keyfile_write(paths, "open-counter", FM_KEYFILE_COUNTER, fm_span(bytes, sizeof bytes), false);
+}
+
+int fm_identity_counter_begin(const struct fm_paths *paths, uint64_t count)
+{
+    return counter_write(paths, count | BEGUN);
+}
+
+int fm_identity_counter_done(const struct fm_paths *paths, uint64_t count)
+{
+    return counter_write(paths, count);
 }

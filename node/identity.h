@@ -24,8 +24,12 @@ int fm_identity_create_root(struct fm_identity *id, const struct fm_paths *paths
 /* The root secret as the key folder holds it now; gone from *id if it is gone there. 0, FM_ENOTFOUND, FM_EKEY, FM_EIO. */
 int fm_identity_reload_root(struct fm_identity *id, const struct fm_paths *paths);
 void fm_identity_wipe(struct fm_identity *id);
-/* Key folder's open counter: read, and stepped by one (synced). */
-int fm_identity_counter_step(const struct fm_paths *paths, uint64_t *before);
+/* Key folder's open counter, which tells a store from an older copy of it. An opening takes two steps around the store's
+ * commit of the new count: begin and done, both synced. begun: the last opening got no further than its first step, so that
+ * the store may be one behind. None yet: 0. Damaged: a count that no store can have. 0, FM_EIO … */
+int fm_identity_counter_read(const struct fm_paths *paths, uint64_t *count, bool *begun);
+int fm_identity_counter_begin(const struct fm_paths *paths, uint64_t count);
+int fm_identity_counter_done(const struct fm_paths *paths, uint64_t count);
 /* BLAKE2b of what names this machine (/etc/machine-id, first MAC); zeros if nothing does. */
 void fm_identity_machine(uint8_t out[16]);
 

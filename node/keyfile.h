@@ -8,7 +8,7 @@
 #define FM_KEYFILE_ROOT "fmroot1\n"    /* root.seed: 32 bytes */
 #define FM_KEYFILE_TIP "fmtip01\n"     /* root.tip: sequence 8, set id 32, hybrid time 8, the last set's bytes */
 #define FM_KEYFILE_MESH "fmmesh1\n"    /* mesh: mesh id 32, root public key 32, grant id 32 */
-#define FM_KEYFILE_COUNTER "fmopen1\n" /* open-counter: 8 bytes */
+#define FM_KEYFILE_COUNTER "fmopen1\n" /* open-counter: 8 bytes, the highest bit: begun */
 
 /* create: never replaces. 0, FM_EEXISTS and the errors of fm_file_write. */
 int fm_keyfile_write(const struct fm_paths *paths, const char *name, const char *magic, struct fm_span content, bool create);

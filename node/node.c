@@ -142,48 +142,56 @@ static int same_machine(struct fm_store *s, const uint8_t machine[MACHINE_BYTES]
     return rc == FM_ENOTFOUND ? FM_OK : rc;
 }
 
-/* Why this node must not go on in its old streams; NULL: it may. counter is the key folder's, before this start. */
-static int doubt_of(struct fm_node *n, const uint8_t machine[MACHINE_BYTES], uint64_t counter, uint64_t *incarnation,
-                    const char **doubt)
+/* What this opening finds in the key folder and in the store. */
+struct continuity {
+    uint64_t incarnation, counter;
+    const char *doubt; /* why this node must not go on in its old streams; NULL: it may */
+};
+
+/* Reads, and says what the counter becomes. A crash between the counter's two steps leaves the store one behind; nothing was
+ * written in that opening, so it is begun again with the same number. */
+static int continuity_of(struct fm_node *n, const uint8_t machine[MACHINE_BYTES], struct continuity *c)
 {
-    uint64_t known = 0;
-    bool same = false;
-    *incarnation = 0;
-    int first = note_u64(n->store, NOTE_INCARNATION, incarnation);
+    uint64_t known = 0, counter = 0;
+    bool same = false, begun = false;
+    *c = (struct continuity){0};
+    int rc = fm_identity_counter_read(&n->paths, &counter, &begun);
+    int first = note_u64(n->store, NOTE_INCARNATION, &c->incarnation);
     int second = note_u64(n->store, NOTE_COUNTER, &known);
     int third = same_machine(n->store, machine, &same);
-    if (first == FM_ENOTFOUND || *incarnation == 0)
-        *doubt = "the store is new or was restored";
-    else if (second == FM_ENOTFOUND || (counter != known && counter != known + 1)) /* a crash leaves one step */
-        *doubt = "the store is not the one this key folder left";
+    bool behind = second == FM_OK && begun && counter == known + 1;
+    if (first == FM_ENOTFOUND || c->incarnation == 0)
+        c->doubt = "the store is new or was restored";
+    else if (second == FM_ENOTFOUND || (counter != known && !behind))
+        c->doubt = "the store is not the one this key folder left";
     else
-        *doubt = same ? NULL : "this is another machine";
-    return first != FM_OK && first != FM_ENOTFOUND     ? first
+        c->doubt = same ? NULL : "this is another machine";
+    c->counter = behind ? counter : counter + 1;
+    return rc != FM_OK                                 ? rc
+           : first != FM_OK && first != FM_ENOTFOUND   ? first
            : second != FM_OK && second != FM_ENOTFOUND ? second
                                                        : third;
 }
 
-static int remember_identity(struct fm_node *n, uint64_t *incarnation)
+static int remember_identity(struct fm_node *n, struct continuity *c)
 {
     uint8_t machine[MACHINE_BYTES];
-    uint64_t counter = 0;
-    const char *doubt = NULL;
     fm_identity_machine(machine);
-    int rc = fm_identity_counter_step(&n->paths, &counter);
+    int rc = continuity_of(n, machine, c);
     if (rc == FM_OK)
-        rc = doubt_of(n, machine, counter, incarnation, &doubt);
+        rc = fm_identity_counter_begin(&n->paths, c->counter);
     if (rc != FM_OK)
         return rc;
-    if (doubt != NULL) {
-        if (*incarnation != 0)
-            fm_log(FM_LOG_WARN, "%s: what is written from now on starts a new stream", doubt);
+    if (c->doubt != NULL) {
+        if (c->incarnation != 0)
+            fm_log(FM_LOG_WARN, "%s: what is written from now on starts a new stream", c->doubt);
         do
-            fm_crypto_random(incarnation, sizeof *incarnation);
-        while (*incarnation == 0);
+            fm_crypto_random(&c->incarnation, sizeof c->incarnation);
+        while (c->incarnation == 0);
     }
-    rc = note_put_u64(n->store, NOTE_INCARNATION, *incarnation);
+    rc = note_put_u64(n->store, NOTE_INCARNATION, c->incarnation);
     if (rc == FM_OK)
-        rc = note_put_u64(n->store, NOTE_COUNTER, counter + 1);
+        rc = note_put_u64(n->store, NOTE_COUNTER, c->counter);
     return rc == FM_OK ? fm_store_note_put(n->store, NOTE_MACHINE, fm_span(machine, sizeof machine)) : rc;
 }
 
@@ -199,10 +207,12 @@ static int core_turn(struct fm_node *n, bool opening)
         .grant = n->identity.grant,
         .store = fm_store_id(n->store),
     };
+    struct continuity c = {0};
     int rc = fm_store_begin(n->store, fm_node_now_ms(n));
     if (rc != FM_OK)
         return rc;
-    rc = opening ? remember_identity(n, &self.incarnation) : note_u64(n->store, NOTE_INCARNATION, &self.incarnation);
+    rc = opening ? remember_identity(n, &c) : note_u64(n->store, NOTE_INCARNATION, &c.incarnation);
+    self.incarnation = c.incarnation;
     if (rc == FM_OK)
         rc = (n->repl = fm_repl_new(&self, &n->crypto, fm_store_port(n->store))) != NULL ? FM_OK : FM_ENOMEM;
     if (rc == FM_OK)
@@ -213,6 +223,8 @@ static int core_turn(struct fm_node *n, bool opening)
         rc = fm_store_commit(n->store);
     else
         fm_store_abort(n->store);
+    if (rc == FM_OK && opening) /* before anything of ours is written */
+        rc = fm_identity_counter_done(&n->paths, c.counter);
     if (rc != FM_OK)
         core_drop(n);
     return rc;
