@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,23 +12,6 @@
 #include "node/loop.h"
 #include "replication/error.h"
 #include "replication/set.h"
-
-static int make_folders(const char *path)
-{
-    char part[FM_PATH_MAX];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *at = part + 1;; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char end = *at;
-        *at = '\0';
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return FM_EIO;
-        if (end == '\0')
-            return FM_OK;
-        *at = end;
-    }
-}
 
 /* What would be written reads back as the same name: no control characters, valid UTF-8. */
 static bool reads_back(const struct fm_config *config)
@@ -113,8 +95,11 @@ static int birth_set(struct fm_cmd *cmd, struct fm_identity *id, struct fm_buf *
     if (rc == FM_OK) {
         const struct fm_span parts[] = {fm_span_str(FM_DOMAIN_GRANT), fm_span(id->mesh.b, sizeof id->mesh.b),
                                         fm_buf_span(&bytes)};
-        const struct fm_act *acts[] = {act};
         crypto.hash(crypto.ctx, id->grant.b, sizeof id->grant.b, parts, 3);
+        rc = fm_identity_save_mesh(id, &cmd->paths); /* first: once signed, it is this grant */
+    }
+    if (rc == FM_OK) {
+        const struct fm_act *acts[] = {act};
         rc = fm_root_sign(set, id, &cmd->paths, &crypto, acts, 1, (uint64_t)time(NULL) * 1000);
     }
     fm_buf_fini(&bytes);
@@ -122,16 +107,45 @@ static int birth_set(struct fm_cmd *cmd, struct fm_identity *id, struct fm_buf *
     return rc;
 }
 
-/* A mesh is born: root key, root's grant, and the policy record. */
+/* The policy record, unless it was written before. */
+static int write_policy(struct fm_cmd *cmd, const struct fm_identity *id, bool auto_settle)
+{
+    json_t *answer = NULL;
+    int code = fm_cmd_call(cmd, json_pack("{s:s, s:s}", "op", "records", "type", "policy"), &answer);
+    if (code != FM_EXIT_DONE)
+        return code;
+    bool there = json_array_size(json_object_get(answer, "records")) > 0;
+    json_decref(answer);
+    if (there)
+        return FM_EXIT_DONE;
+    code = fm_cmd_call(cmd,
+                       json_pack("{s:s, s:[{s:s, s:s, s:i, s:{s:s, s:o}}]}", "op", "submit", "changes", "type", "policy",
+                                 "action", "create", "versionNumber", 1, "data", "autoSettle",
+                                 auto_settle ? "disjoint" : "never", "autoSettleNode",
+                                 fm_json_hex(fm_span(id->device.author_public.b, FM_KEY_BYTES))),
+                       &answer);
+    if (code != FM_EXIT_DONE)
+        return code;
+    const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
+    const char *status = json_string_value(json_object_get(result, "status"));
+    if (status == NULL || strcmp(status, "success") != 0)
+        code = fm_say_error(cmd, json_string_value(json_object_get(result, "code")),
+                            json_string_value(json_object_get(result, "message")), "the policy record could not be written",
+                            "the same init again goes on from here");
+    json_decref(answer);
+    return code;
+}
+
+/* A mesh is born: root key, root's grant, and the policy record. A birth that was cut short goes on where it was. */
 static int give_birth(struct fm_cmd *cmd, struct fm_identity *id, bool auto_settle)
 {
     struct fm_buf set;
-    fm_buf_init(&set, FM_SET_BYTES_MAX);
-    int rc = fm_identity_create_root(id, &cmd->paths);
+    fm_buf_init(&set, FM_SET_BYTES_MAX + FM_SET_HEADER_BYTES_MAX);
+    int rc = id->has_root_secret ? FM_OK : fm_identity_create_root(id, &cmd->paths);
     if (rc == FM_OK)
+        rc = fm_root_last(&set, &cmd->paths);
+    if (rc == FM_ENOTFOUND)
         rc = birth_set(cmd, id, &set);
-    if (rc == FM_OK)
-        rc = fm_identity_save_mesh(id, &cmd->paths);
     if (rc != FM_OK) {
         fm_buf_fini(&set);
         return fm_say_fm_error(cmd, "init", rc);
@@ -147,21 +161,7 @@ static int give_birth(struct fm_cmd *cmd, struct fm_identity *id, bool auto_sett
     if (code != FM_EXIT_DONE)
         return code;
     json_decref(answer);
-    code = fm_cmd_call(cmd,
-                       json_pack("{s:s, s:[{s:s, s:s, s:i, s:{s:s, s:o}}]}", "op", "submit", "changes", "type", "policy",
-                                 "action", "create", "versionNumber", 1, "data", "autoSettle",
-                                 auto_settle ? "disjoint" : "never", "autoSettleNode",
-                                 fm_json_hex(fm_span(id->device.author_public.b, FM_KEY_BYTES))),
-                       &answer);
-    if (code != FM_EXIT_DONE)
-        return code;
-    const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
-    const char *status = json_string_value(json_object_get(result, "status"));
-    if (status == NULL || strcmp(status, "success") != 0)
-        code = fm_say_error(cmd, "failed", json_string_value(json_object_get(result, "message")),
-                            "the policy record could not be written", NULL);
-    json_decref(answer);
-    return code;
+    return write_policy(cmd, id, auto_settle);
 }
 
 static void say_made(struct fm_cmd *cmd, const struct fm_config *config, const struct fm_identity *id)
@@ -191,28 +191,56 @@ static void say_made(struct fm_cmd *cmd, const struct fm_config *config, const s
         puts("Next: fieldmesh join --request FILE     then carry FILE to a coordinator, and the grant back");
 }
 
+/* Keys that an init left which was cut short are the node's own: it goes on with them. */
+static int own_keys(struct fm_identity *id, const struct fm_paths *paths)
+{
+    int rc = fm_file_folder(paths->data, 0700);
+    if (rc == FM_OK)
+        rc = fm_identity_create(id, paths);
+    return rc == FM_EEXISTS ? fm_identity_load(id, paths) : rc;
+}
+
+/* All but the config's last name, which says that the node is whole. */
+static int make_node(struct fm_cmd *cmd, const struct fm_config *config, struct fm_identity *id)
+{
+    (void)unlink(cmd->paths.config); /* of an init that was cut short */
+    int rc = own_keys(id, &cmd->paths);
+    if (rc == FM_OK)
+        rc = fm_config_write(config, cmd->paths.config);
+    if (rc != FM_OK)
+        return fm_say_fm_error(cmd, "init", rc);
+    bool born_before = id->has_mesh && !id->has_root_secret; /* only its config was lost, and the root is on its sticks */
+    if (strcmp(config->role, "coordinator") != 0 || fm_cmd_has(cmd, "join-mesh") || born_before)
+        return FM_EXIT_DONE;
+    int code = give_birth(cmd, id, config->auto_settle);
+    fm_client_close(cmd->client);
+    cmd->client = NULL;
+    return code;
+}
+
 int fm_cmd_init(struct fm_cmd *cmd)
 {
     struct fm_config config = {0};
-    struct fm_identity id;
+    struct fm_identity id = {.has_mesh = false};
+    char final[FM_PATH_MAX];
     if (!fill_config(cmd, &config))
         return FM_EXIT_USAGE;
-    int rc = make_folders(cmd->paths.data);
-    if (rc == FM_OK)
-        rc = fm_identity_create(&id, &cmd->paths);
-    if (rc == FM_EEXISTS) {
+    if (access(cmd->paths.config, F_OK) == 0) {
         char what[FM_PATH_MAX + 60];
         snprintf(what, sizeof what, "there is a node in %s already", cmd->paths.data);
         return fm_say_error(cmd, "exists", what, "its keys are the only ones it has, so they are never overwritten",
                             "choose another folder: fieldmesh --data DIR init …");
     }
-    if (rc == FM_OK)
-        rc = fm_config_write(&config, cmd->paths.config);
-    if (rc != FM_OK)
-        return fm_say_fm_error(cmd, "init", rc);
-    int code = FM_EXIT_DONE;
-    if (strcmp(config.role, "coordinator") == 0 && !fm_cmd_has(cmd, "join-mesh"))
-        code = give_birth(cmd, &id, config.auto_settle);
+    memcpy(final, cmd->paths.config, sizeof final);
+    if (snprintf(cmd->paths.config, sizeof cmd->paths.config, "%.*s.new", (int)sizeof final - 8, final) <= 0)
+        return FM_EXIT_FAILED;
+    int code = make_node(cmd, &config, &id);
+    if (code == FM_EXIT_DONE) {
+        int rc = fm_file_move(cmd->paths.config, final);
+        memcpy(cmd->paths.config, final, sizeof final);
+        if (rc != FM_OK)
+            code = fm_say_fm_error(cmd, "init", rc);
+    }
     if (code == FM_EXIT_DONE)
         say_made(cmd, &config, &id);
     fm_identity_wipe(&id);

@@ -7,23 +7,17 @@
 #include "node/identity.h"
 #include "replication/error.h"
 
-static int error_of(int number)
+int fm_file_error(int number)
 {
     switch (number) {
     case ENOSPC:
-    case EDQUOT:
-        return FM_EDISKFULL;
+    case EDQUOT: return FM_EDISKFULL;
     case ENOENT:
-    case ENOTDIR:
-        return FM_ENOTFOUND;
-    case EEXIST:
-        return FM_EEXISTS;
-    case ENAMETOOLONG:
-        return FM_ELIMIT;
-    case ENOMEM:
-        return FM_ENOMEM;
-    default:
-        return FM_EIO;
+    case ENOTDIR: return FM_ENOTFOUND;
+    case EEXIST: return FM_EEXISTS;
+    case ENAMETOOLONG: return FM_ELIMIT;
+    case ENOMEM: return FM_ENOMEM;
+    default: return FM_EIO;
     }
 }
 
@@ -34,7 +28,7 @@ static int write_all(int fd, struct fm_span bytes)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n < 0 ? error_of(errno) : FM_EIO;
+            return n < 0 ? fm_file_error(errno) : FM_EIO;
         done += (size_t)n;
     }
     return FM_OK;
@@ -52,8 +46,8 @@ static int sync_folder_of(const char *file)
     dir[len] = '\0';
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return error_of(errno);
-    int rc = fsync(fd) == 0 || errno == EINVAL ? FM_OK : error_of(errno);
+        return fm_file_error(errno);
+    int rc = fsync(fd) == 0 || errno == EINVAL ? FM_OK : fm_file_error(errno);
     (void)close(fd);
     return rc;
 }
@@ -62,16 +56,16 @@ static int sync_folder_of(const char *file)
 static int put_in_place(const char *temp, const char *file, bool replace)
 {
     if (replace)
-        return rename(temp, file) == 0 ? FM_OK : error_of(errno);
+        return rename(temp, file) == 0 ? FM_OK : fm_file_error(errno);
     if (link(temp, file) == 0) {
         (void)unlink(temp);
         return FM_OK;
     }
     if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS)
-        return error_of(errno);
+        return fm_file_error(errno);
     if (access(file, F_OK) == 0) /* FAT knows no links */
         return FM_EEXISTS;
-    return rename(temp, file) == 0 ? FM_OK : error_of(errno);
+    return rename(temp, file) == 0 ? FM_OK : fm_file_error(errno);
 }
 
 static int write_file(const char *file, struct fm_span bytes, unsigned mode, bool replace)
@@ -81,15 +75,15 @@ static int write_file(const char *file, struct fm_span bytes, unsigned mode, boo
         return FM_ELIMIT;
     int fd = mkostemp(temp, O_CLOEXEC); /* a fresh file of 0600: nobody else's link is followed */
     if (fd < 0)
-        return error_of(errno);
+        return fm_file_error(errno);
     int rc = write_all(fd, bytes);
     /* Where modes cannot be set (FAT), it stays as the mount has it. */
     if (rc == FM_OK && fchmod(fd, (mode_t)mode) != 0 && errno != EPERM && errno != ENOTSUP)
-        rc = error_of(errno);
+        rc = fm_file_error(errno);
     if (rc == FM_OK && fsync(fd) != 0)
-        rc = error_of(errno);
+        rc = fm_file_error(errno);
     if (close(fd) != 0 && rc == FM_OK)
-        rc = error_of(errno);
+        rc = fm_file_error(errno);
     if (rc == FM_OK)
         rc = put_in_place(temp, file, replace);
     if (rc != FM_OK) {
@@ -109,13 +103,18 @@ int fm_file_create(const char *file, struct fm_span bytes, unsigned mode)
     return write_file(file, bytes, mode, false);
 }
 
+int fm_file_move(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? sync_folder_of(to) : fm_file_error(errno);
+}
+
 int fm_file_read(const char *file, struct fm_buf *out, size_t max)
 {
     size_t before = out->len;
     struct stat st;
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe nobody writes to must not hang us */
     if (fd < 0)
-        return error_of(errno);
+        return fm_file_error(errno);
     int rc = FM_OK;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         rc = FM_EIO;
@@ -127,7 +126,7 @@ int fm_file_read(const char *file, struct fm_buf *out, size_t max)
         if (n == 0)
             break;
         if (n < 0)
-            rc = error_of(errno);
+            rc = fm_file_error(errno);
         else if (out->len - before + (size_t)n > max) /* not by st_size: it may grow while we read */
             rc = FM_ELIMIT;
         else
@@ -156,7 +155,7 @@ int fm_file_folder(const char *dir, unsigned mode)
             if (rc != FM_OK)
                 return rc;
         } else if (errno != EEXIST && !(i < len && (errno == EROFS || errno == EACCES || errno == EPERM))) {
-            return error_of(errno); /* a parent that is there may refuse in other words */
+            return fm_file_error(errno); /* a parent that is there may refuse in other words */
         }
         if (i < len)
             path[i] = '/';

@@ -77,6 +77,8 @@ void fm_grant_file_fini(struct fm_grant_file *f);
 /* Whole small files: written beside, synced, renamed, folder synced. 0, FM_EIO, FM_EDISKFULL, FM_ENOTFOUND, FM_ELIMIT. */
 int fm_file_write(const char *file, struct fm_span bytes, unsigned mode);
 int fm_file_create(const char *file, struct fm_span bytes, unsigned mode); /* never replaces: FM_EEXISTS */
+int fm_file_move(const char *from, const char *to); /* in place of to; the folder is synced */
+int fm_file_error(int number); /* an errno as one of ours */
 int fm_file_folder(const char *dir, unsigned mode); /* with its parents; one that is there is good. Synced */
 int fm_file_read(const char *file, struct fm_buf *out, size_t max);
 
