@@ -249,7 +249,7 @@ int fm_store_open(struct fm_store **out, const struct fm_store_options *options,
         error = lock(s);
     if (error == FM_OK)
         error = drop_newborn(options, data);
-    if (error == FM_OK)
+    if (error == FM_OK && access(data, F_OK) == 0)
         error = fm_pages_fit(data);
     if (error == FM_OK)
         error = open_env(s, options->map_bytes);

@@ -41,7 +41,7 @@ int fm_pages_fit(const char *data)
     struct stat st;
     int fd = open(data, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? FM_OK : fm_env_errno(errno);
+        return fm_env_errno(errno);
     int error = read_meta(fd, 0, &first);
     if (error == FM_OK)
         error = first.page_bytes == 0 ? FM_ECORRUPT : read_meta(fd, first.page_bytes, &second);

@@ -136,7 +136,7 @@ LIBC(int, mkdir, (const char *path, mode_t mode), (path, mode), -1, NO_SPACE, {E
 LIBC(int, unlink, (const char *path), (path), -1, BROKEN)
 LIBC(int, rename, (const char *from, const char *to), (from, to), -1, BROKEN, NO_SPACE)
 LIBC(int, fsync, (int fd), (fd), -1, BROKEN, NO_SPACE)
-LIBC(ssize_t, pread, (int fd, void *out, size_t bytes, off_t at), (fd, out, bytes, at), 0, BROKEN, {EINTR, FM_EIO})
+LIBC(ssize_t, pread, (int fd, void *out, size_t bytes, off_t at), (fd, out, bytes, at), -1, BROKEN, {EINTR, FM_EIO})
 
 int __real_statfs(const char *path, struct statfs *out);
 int __wrap_statfs(const char *path, struct statfs *out);
