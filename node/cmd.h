@@ -50,7 +50,8 @@ void fm_say_talk(const struct fm_cmd *cmd, const char *format, ...) __attribute_
 int fm_say_exit_of(const char *code);
 const char *fm_say_text_of(const char *code); /* one sentence; NULL: no such code */
 void fm_say_ago(char out[32], uint64_t ms_ago);
-/* A text of somebody's, made safe for a terminal: control characters become '?'. */
+/* A text of somebody's, made safe for a terminal: what is no character, or steers the terminal or the direction of writing,
+ * becomes '?'; cut between two characters. */
 void fm_say_safe(char *out, size_t out_len, const char *text);
 
 /* Sends a request ({…} is stolen), gets the answer. 0, or the exit code after the error was said. */

@@ -153,10 +153,43 @@ void fm_say_ago(char out[32], uint64_t ms_ago)
         snprintf(out, 32, "%llu d ago", (unsigned long long)(s / 86400));
 }
 
+/* Bytes of the well-formed UTF-8 character at the front; 0: none. */
+static size_t character(const unsigned char *at, unsigned *out)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+    *out = n == 1 ? at[0] : at[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if (at[i] >> 6 != 2) /* the text's end too */
+            return 0;
+        *out = *out << 6 | (at[i] & 0x3fu);
+    }
+    return n > 1 && (*out < least[n] || *out > 0x10ffff || *out >> 11 == 0x1b) ? 0 : n;
+}
+
+/* C0 and C1 (terminals take U+009B for an escape), line and paragraph ends, and what turns the direction of writing. */
+static bool steers(unsigned c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
 void fm_say_safe(char *out, size_t out_len, const char *text)
 {
+    const unsigned char *at = (const unsigned char *)text;
     size_t n = 0;
-    for (; text != NULL && *text != '\0' && n + 1 < out_len; text++)
-        out[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+    unsigned c;
+    while (at != NULL && *at != '\0') {
+        size_t len = character(at, &c);
+        bool safe = len > 0 && !steers(c);
+        if (n + (safe ? len : 1) >= out_len)
+            break; /* no half of a character */
+        if (safe)
+            memcpy(out + n, at, len);
+        else
+            out[n] = '?';
+        n += safe ? len : 1;
+        at += len > 0 ? len : 1;
+    }
     out[n] = '\0';
 }
