@@ -49,6 +49,8 @@ static int unarmour(struct fm_buf *out, const char *first_line, struct fm_span t
 {
     size_t line, len;
     int rc = check_line(text, first_line, &line);
+    if (rc == FM_OK && memchr(text.data, '\0', text.len) != NULL)
+        rc = FM_EFORMAT; /* libsodium would pass over it: strchr finds the end of the characters to ignore */
     if (rc == FM_OK)
         rc = fm_buf_reserve(out, text.len / 4 * 3 + 3);
     if (rc != FM_OK)

@@ -547,6 +547,10 @@ static void test_a_damaged_grant_file_is_refused_or_the_same(void **state)
     assert_int_equal(fm_identity_load(&id, &paths), FM_OK);
     grant_file(file, &id, sets);
     slurp(&good, file);
+    good.data[good.len - 1] = '\0'; /* no line's end, and no blank */
+    assert_int_equal(fm_file_write(file, fm_buf_span(&good), 0644), FM_OK);
+    assert_int_equal(fm_grant_file_read(&f, file), FM_EFORMAT);
+    good.data[good.len - 1] = '\n';
     size_t refused = 0;
     for (size_t i = 0; i < good.len; i++) {
         static const uint8_t flips[] = {0x01, 0x20, 0x80};
