@@ -130,6 +130,23 @@ void fm_duo_init(struct fm_duo *d)
     free(act);
 }
 
+void fm_duo_copy(struct fm_duo *to, const struct fm_duo *from)
+{
+    *to = *from;
+    for (int i = 0; i < 2; i++) {
+        struct fm_duo_node *n = &to->node[i];
+        assert(!from->turn_open[i]);
+        n->crypto.ctx = &n->device;
+        n->sink.ctx = n;
+        n->result = (struct fm_result){0};
+        n->kept = (struct fm_arena){0};
+        n->store = fm_memory_clone(from->node[i].store);
+        assert(n->store != NULL);
+        start(to, i);
+        fm_duo_turn_end(to, i);
+    }
+}
+
 void fm_duo_fini(struct fm_duo *d)
 {
     for (int i = 0; i < 2; i++) {

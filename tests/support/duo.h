@@ -34,6 +34,8 @@ struct fm_duo {
 
 void fm_duo_init(struct fm_duo *d); /* d must not move afterwards */
 void fm_duo_fini(struct fm_duo *d);
+/* The same two once more, between turns, on copies of their stores and with cores that start anew. */
+void fm_duo_copy(struct fm_duo *to, const struct fm_duo *from);
 /* One step; asserts that the core reports no error of the environment. */
 void fm_duo_step(struct fm_duo *d, int at, struct fm_event *event);
 void fm_duo_turn_end(struct fm_duo *d, int at);

@@ -91,6 +91,9 @@ static void post(struct fm_peers *p, int node, uint32_t conn, struct fm_span byt
     watch(p, l, end, bytes);
     struct fm_company_queue *q = &l->to[1 - end];
     assert(q->count < FM_PEERS_QUEUE);
+    if (q->at == NULL)
+        q->at = calloc(FM_PEERS_QUEUE, sizeof *q->at);
+    assert(q->at != NULL);
     struct fm_company_message *m = &q->at[(q->first + q->count++) % FM_PEERS_QUEUE];
     m->data = malloc(bytes.len + 1);
     assert(m->data != NULL);
@@ -189,6 +192,8 @@ static void down(struct fm_peers *p, struct fm_company_link *l, int but)
             q->first = (q->first + 1) % FM_PEERS_QUEUE;
             q->count--;
         }
+        free(q->at);
+        q->at = NULL;
         if (l->end[end] != but)
             assert(fm_company_event(p, l->end[end], (struct fm_event){.kind = FM_EVENT_PEER_DOWN, .conn = l->conn[end]}) == 0);
     }
@@ -224,6 +229,20 @@ int fm_company_connect(struct fm_peers *p, int a, int b)
     return i;
 }
 
+bool fm_company_deliver_to(struct fm_peers *p, struct fm_company_link *l, int end)
+{
+    struct fm_company_queue *q = &l->to[end];
+    if (!l->up || q->count == 0)
+        return false;
+    struct fm_company_message m = q->at[q->first];
+    q->first = (q->first + 1) % FM_PEERS_QUEUE;
+    q->count--;
+    struct fm_event e = {.kind = FM_EVENT_RECEIVE, .conn = l->conn[end], .bytes = fm_span(m.data, m.len)};
+    assert(fm_company_event(p, l->end[end], e) == 0);
+    free(m.data);
+    return true;
+}
+
 bool fm_company_deliver(struct fm_peers *p)
 {
     struct { struct fm_company_link *l; int end; } ready[2 * FM_PEERS_LINKS];
@@ -239,16 +258,7 @@ bool fm_company_deliver(struct fm_peers *p)
     if (n == 0)
         return false;
     n = fm_company_rand(p) % n;
-    struct fm_company_link *l = ready[n].l;
-    int end = ready[n].end;
-    struct fm_company_queue *q = &l->to[end];
-    struct fm_company_message m = q->at[q->first];
-    q->first = (q->first + 1) % FM_PEERS_QUEUE;
-    q->count--;
-    struct fm_event e = {.kind = FM_EVENT_RECEIVE, .conn = l->conn[end], .bytes = fm_span(m.data, m.len)};
-    assert(fm_company_event(p, l->end[end], e) == 0);
-    free(m.data);
-    return true;
+    return fm_company_deliver_to(p, ready[n].l, ready[n].end);
 }
 
 size_t fm_company_run(struct fm_peers *p)
@@ -471,6 +481,20 @@ void fm_company_init(struct fm_peers *p, const uint8_t *roles, int count, uint64
     }
     for (int i = 0; i < count; i++)
         fm_buf_fini(&grants[i]);
+}
+
+void fm_company_copy(struct fm_peers *to, const struct fm_peers *from, int count)
+{
+    assert(from->link_count == 0 && from->seen_count == 0 && count <= from->count);
+    *to = *from;
+    to->count = count;
+    for (int i = 0; i < to->count; i++) {
+        struct fm_company_node *n = &to->nodes[i];
+        n->crypto.ctx = &n->device;
+        n->store = fm_memory_clone(from->nodes[i].store);
+        assert(n->store != NULL);
+        start(to, i);
+    }
 }
 
 void fm_company_fini(struct fm_peers *p)

@@ -18,7 +18,7 @@ struct fm_company_message {
     size_t len;
 };
 struct fm_company_queue {
-    struct fm_company_message at[FM_PEERS_QUEUE];
+    struct fm_company_message *at; /* FM_PEERS_QUEUE of them; NULL: nothing was ever posted */
     size_t first, count;
 };
 /* A writer of sets: a device's stream, which a test may fork by copying it. */
@@ -69,6 +69,9 @@ struct fm_peers {
 /* roles: of nodes 0 … count-1; node 0 must be a coordinator. All nodes hold all grants. */
 void fm_company_init(struct fm_peers *p, const uint8_t *roles, int count, uint64_t seed);
 void fm_company_fini(struct fm_peers *p);
+/* The same company once more, on copies of the stores and with cores that start anew: its first `count` nodes, the others are
+ * members without a core. `from` has no links. For who needs one world many times: most of fm_company_init is spared. */
+void fm_company_copy(struct fm_peers *to, const struct fm_peers *from, int count);
 /* One set of the author with `changes` creates of fresh records (lane 1), taken in at node n. Returns the TAKEN error. */
 int fm_company_write(struct fm_peers *p, struct fm_company_author *author, int n, uint32_t changes);
 /* The node is revoked by node 0, a coordinator by the root, cut at nothing; taken in at node n. */
@@ -82,6 +85,8 @@ int fm_company_connect(struct fm_peers *p, int a, int b); /* a link; a opened it
 void fm_company_cut(struct fm_peers *p, int link);        /* messages on their way are lost */
 /* Delivers one message from a queue drawn at random; false: none is waiting. */
 bool fm_company_deliver(struct fm_peers *p);
+/* The first message on its way to this end of a link; false: none is. */
+bool fm_company_deliver_to(struct fm_peers *p, struct fm_company_link *link, int end);
 /* Delivers all; the number. Fails the test if it does not come to rest. */
 size_t fm_company_run(struct fm_peers *p);
 void fm_company_tick(struct fm_peers *p, uint64_t ms); /* time passes, then a TICK at each node */
