@@ -5,7 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/fake_crypto.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(8, 1 << 16)
 {
     struct fm_crypto c = fm_fake_crypto();
     static const struct fm_mesh_id mesh;

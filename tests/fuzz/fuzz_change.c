@@ -23,7 +23,7 @@ static void one(struct fm_span item)
     fuzz_same(&again, item);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(8, 1 << 14)
 {
     struct fm_span body = fm_span(data, size), items[FM_SET_CHANGES_MAX];
     struct fm_walk w;

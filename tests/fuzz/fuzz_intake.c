@@ -88,15 +88,19 @@ static void carry(struct fm_peers *p)
     fm_buf_fini(&bytes);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(256, 32 << 20)
 {
     static const uint8_t roles[] = {FM_ROLE_COORDINATOR, FM_ROLE_CAMP};
-    static struct fm_peers peers;
+    static struct fm_peers base, peers;
     struct fm_peers *p = &peers;
     struct fm_digest first[2], other[2];
     struct fm_buf set;
 
-    fm_company_init(p, roles, 2, 1);
+    fuzz_memory_pause(true);
+    if (base.count == 0)
+        fm_company_init(&base, roles, 2, 1);
+    fuzz_memory_pause(false);
+    fm_company_copy(p, &base, 2);
     for (int i = 0; i < 2; i++)
         p->nodes[i].crypto.verify = any_signature;
     for (uint32_t pieces = 0; size >= 3 && pieces < PIECES_MAX; pieces++) {

@@ -23,7 +23,7 @@ static void is_told(const char *why)
     json_decref(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(512, 1 << 18)
 {
     char why[200] = "";
     struct fm_buf doc;

@@ -13,7 +13,7 @@ static void merge_is(struct fm_span base, struct fm_span a, struct fm_span b, st
     fuzz_same(&out, expected);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(16, 1 << 13)
 {
     struct fm_walk w;
     struct fm_span doc[3];

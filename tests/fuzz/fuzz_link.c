@@ -5,7 +5,7 @@
 #include "replication/error.h"
 #include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(1, 512)
 {
     static uint8_t received[FM_LINK_BYTES_MAX + 1];
     static int fds[2];

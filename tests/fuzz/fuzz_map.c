@@ -35,7 +35,7 @@ static void record(const json_t *map, size_t i, const struct fm_csv *csv)
     json_decref(again);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(1024, 1 << 18)
 {
     const uint8_t *zero = size == 0 ? NULL : memchr(data, 0, size);
     size_t map_len = zero == NULL ? 0 : (size_t)(zero - data);
@@ -49,8 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *map = fm_json_parse(fm_span(data, map_len), why, sizeof why);
     if (map != NULL && fm_csv_open(&csv, in) == FM_OK) {
         if (fm_map_check(map, &csv, why, sizeof why) == FM_OK) {
-            for (int rows = 0; rows < 20 && fm_csv_next(&csv) == FM_OK; rows++)
-                for (size_t i = 0; i < fm_map_count(map) && i < 20; i++)
+            for (int rows = 0; rows < 6 && fm_csv_next(&csv) == FM_OK; rows++)
+                for (size_t i = 0; i < fm_map_count(map) && i < 6; i++)
                     record(map, i, &csv);
         } else {
             FUZZ_CHECK(why[0] != '\0');

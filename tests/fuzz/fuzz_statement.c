@@ -17,7 +17,7 @@ static void same_again(void *ctx, uint8_t signature[FM_SIGNATURE_BYTES], const u
     memcpy(signature, ctx, FM_SIGNATURE_BYTES);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(8, 1 << 13)
 {
     static struct fm_receipt_tip tips[FM_STATEMENT_BYTES_MAX / 50];
     static const struct fm_mesh_id mesh;

@@ -37,7 +37,7 @@ static void unpacked_by_msgpack_c(struct fm_span doc)
     msgpack_unpacked_destroy(&unpacked);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(64, 1 << 16)
 {
     struct fm_span doc = fm_span(data, size), rest = doc, all;
     struct fm_walk w;

@@ -1,5 +1,6 @@
 /* Writes the seeds of files and sessions into tests/fuzz/corpus (sh tests/fuzz/run.sh seed). */
 #include "crypto/crypto.h"
+#include "node/compress.h"
 #include "node/identity.h"
 #include "replication/act.h"
 #include "replication/change.h"
@@ -135,27 +136,44 @@ static void sets(struct fm_buf *buf, struct fm_peers *p)
     fm_buf_fini(&bytes);
 }
 
-/* What node 0 is sent while it meets node 1, which holds more: as steps of fuzz_session.c. */
+/* A HELLO, and steps of fuzz_session.c: two nodes that write, meet and are cut; messages changed on their way; a stranger. */
 static void session(struct fm_buf *buf, struct fm_peers *p)
 {
-    for (int i = 0; i < 4; i++)
-        FUZZ_CHECK(fm_company_write(p, &p->nodes[1].lanes[1], 1, 2) == FM_OK);
+    static const uint8_t meeting[] = {0x00, 0x10, 0x03, 0x65, 0, 1, 0, 1, 0x65, 0, 1, 0, 1, 0x02, 40, 0x30, 0xe5, 0, 1, 0, 1, 0, 1,
+                                      0, 0x44, 0x13, 0xe7, 0, 1, 0, 1};
+    static const uint8_t changed[] = {0x00, 0x03, 0x65, 0, 1, 0, 1, 0x08, 0, 3, 0x84, 0, 0, 0, 3, 0x09, 1, 4, 0x83, 0, 2, 1, 12,
+                                      0x0e, 0, 1, 3, 0, 0, 0, 0, 0, 9};
+    static const uint8_t stranger[] = {0x03, 0x45, 0, 1, 0, 0x0a, 0x0b, 0, 0x0b, 1, 0x0c, 1, 2, 3, 0, 0, 0, 5, 0x0d, 0, 3, 0x92, 9, 1, 0x1f,
+                                       0x3f, 0x2f};
     struct fm_company_link *l = &p->links[fm_company_connect(p, 1, 0)];
     const struct fm_company_queue *q = &l->to[1];
-    for (int steps = 0; steps < 400; steps++) {
-        size_t first = q->first, mark = buf->len;
-        if (q->count > 0)
-            piece(buf, 255, fm_span(q->at[first].data, q->at[first].len));
-        if (!fm_company_deliver(p))
-            break;
-        if (q->first == first)
-            buf->len = mark; /* it was the other one's turn */
+    while (q->count == 0)
+        FUZZ_CHECK(fm_company_deliver(p));
+    add(buf, q->at[q->first].data, q->at[q->first].len);
+    save("fuzz_hello", "hello", buf);
+    add(buf, meeting, sizeof meeting);
+    save("fuzz_session", "meeting", buf);
+    add(buf, changed, sizeof changed);
+    save("fuzz_session", "changed", buf);
+    add(buf, stranger, sizeof stranger);
+    save("fuzz_session", "stranger", buf);
+}
+
+/* A body of repeated text, as fuzz_compress.c takes it: its size, then the frame; and one of another size. */
+static void frames(struct fm_buf *buf)
+{
+    struct fm_crypto c;
+    uint8_t size[4];
+    char body[400];
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = (char)('a' + i % 7);
+    fm_compress_port(&c);
+    for (uint32_t off = 0; off < 2; off++) {
+        fm_be_put(size, sizeof body + off, 4);
+        add(buf, size, 4);
+        FUZZ_CHECK(c.compress(NULL, buf, fm_span(body, sizeof body)) == FM_OK);
+        save("fuzz_compress", off == 0 ? "frame" : "other-size", buf);
     }
-    FUZZ_CHECK(l->up && buf->len > 0);
-    save("fuzz_session", "sync", buf);
-    piece(buf, 50, fm_span(NULL, 0)); /* HELLO made by the target; then the length is two more steps */
-    add(buf, "\x40\x10\x11", 3);
-    save("fuzz_session", "steps", buf);
 }
 
 int main(void)
@@ -171,6 +189,7 @@ int main(void)
     bodies(&buf, &peers);
     sets(&buf, &peers);
     session(&buf, &peers);
+    frames(&buf);
     fm_company_fini(&peers);
     fm_buf_fini(&buf);
     return 0;
