@@ -36,7 +36,7 @@ UNIT    := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 TESTS   := $(addprefix $(B)/,$(UNIT) $(patsubst %.c,%,$(wildcard tests/e2e/*.c)))
 
 .PHONY: all test-programs check check-fast check-unit check-e2e check-layers check-headers check-warnings \
-        coverage bench fuzz sim planted proof soak soak-totals demo-thin install clean help
+        coverage bench fuzz sim planted proof proof-programs soak soak-totals demo-thin install clean help
 .SECONDARY:
 
 all: $(B)/fieldmesh
@@ -59,6 +59,7 @@ $(B)/sim: $(SIM)
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_all) $(CFLAGS_$(MODE)) $(CFLAGS) -c -o $@ $<
+include tests/proof.mk
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 
 # --- tests: each prints its cases, the last line is "N passed, N failed" ---

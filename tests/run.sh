@@ -17,6 +17,7 @@ for test in "$@"; do
     [ "$code" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
     [ "$ok" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
     printf '%-44s %4d passed %3d failed %4d s\n' "$(basename "$test")" "$ok" "$bad" $(($(date +%s) - start))
+    grep '^figure ' "$out"
     [ "$bad" -eq 0 ] || { echo "--- $test (exit $code)"; grep -v '^\[\(       OK\|  RUN     \) *\]' "$out" | tail -60; echo "---"; }
     passed=$((passed + ok)) failed=$((failed + bad))
 done

@@ -3,7 +3,7 @@
 # delivery, through the real core, against the simulator's model. Then every order of seven sets into the real store, and a
 # large healed mesh in virtual time. PROOF_SCALE: percent of the work; PROOF_ROUND: other ids.
 cd "$(dirname "$0")/../.." || exit 1
-make -s --no-print-directory -j2 -f Makefile -f tests/proof.mk MODE=release build/release/exhaustive build/release/permute \
+make -s --no-print-directory -j2 MODE=release build/release/exhaustive build/release/permute \
     build/release/converge || { echo "FAILED exhaustive: the programs do not build"; exit 1; }
 root=${TMPDIR:-/tmp} bad=0 child=
 [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && root=/dev/shm # it is the rows that are looked at, not the disk

@@ -20,7 +20,7 @@ OUT = os.path.join(TOP, 'build', 'proof')
 WORKERS = int(os.environ.get('PROOF_WORKERS', '2'))
 STAGE_SECONDS = 2700
 BUILD = ('make --no-print-directory -s -j{0} MODE=asan WERROR=1 all test-programs && '
-         'make --no-print-directory -s -j{0} MODE=release WERROR=1 all build/release/sim build/release/tests/e2e/hostile')
+         'make --no-print-directory -s -j{0} MODE=release WERROR=1 proof-programs')
 OK = re.compile(r'^ok ')
 BAD = re.compile(r'^FAILED ')
 COUNTED = re.compile(r'^(\d+) passed, (\d+) failed$')
