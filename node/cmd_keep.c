@@ -53,6 +53,11 @@ int fm_cmd_restore(struct fm_cmd *cmd)
     if (fm_cmd_is_running(cmd))
         return fm_cmd_say_stop_first(cmd);
     int rc = fm_keep_restore(&cmd->paths, cmd->args[0], aside);
+    if (rc == FM_ENOTFOUND && access(cmd->args[0], F_OK) != 0) {
+        char what[FM_PATH_MAX + 40];
+        snprintf(what, sizeof what, "%.500s: no such file", cmd->args[0]);
+        return fm_say_error(cmd, "not-found", what, NULL, "check the name; is the stick there?");
+    }
     if (rc == FM_ECORRUPT || rc == FM_ESTORE)
         return fm_say_error(cmd, "damaged", "the backup is damaged; nothing was changed", NULL, "take another copy of it");
     if (rc != FM_OK)

@@ -83,7 +83,7 @@ static int verify_here(const struct fm_cmd *cmd, bool repair, uint64_t *sets)
     if (fm_store_counts(k.store, &counts) == FM_OK)
         *sets = counts.sets; /* before the check, which may end this process */
     struct tell tell = {.cmd = cmd};
-    snprintf(scratch, sizeof scratch, "%s/verify-%ld", cmd->paths.data, (long)getpid());
+    snprintf(scratch, sizeof scratch, "%s/verify", cmd->paths.data); /* the store's lock lets one of us be here */
     fm_progress_init(&progress, cmd, "verify");
     struct fm_store_verify v = {
         .scratch_dir = scratch, .progress = {.ctx = &progress, .at = show_progress}, .ctx = &tell, .say = say_problem};

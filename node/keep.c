@@ -89,8 +89,14 @@ static int clear(struct fm_store *s)
 struct fm_repl *fm_keep_core(const struct fm_keep *k)
 {
     const struct fm_device *d = &k->identity.device;
-    const struct fm_self self = {.mesh = k->identity.mesh, .root = k->identity.root, .author = d->author_public, .transport = d->transport_public,
-                                 .box = d->box_public, .grant = k->identity.grant, .store = fm_store_id(k->store), .incarnation = 1};
+    const struct fm_self self = {.mesh = k->identity.mesh,
+                                 .root = k->identity.root,
+                                 .author = d->author_public,
+                                 .transport = d->transport_public,
+                                 .box = d->box_public,
+                                 .grant = k->identity.grant,
+                                 .store = fm_store_id(k->store),
+                                 .incarnation = 1};
     return fm_repl_new(&self, &k->crypto, fm_store_port(k->store));
 }
 
@@ -129,7 +135,7 @@ int fm_keep_reindex(const struct fm_keep *k, const struct fm_store_progress *pro
 
 void fm_keep_remove(const char *dir)
 {
-    static const char *const names[] = {"data.mdb", "lock.mdb", "lock"};
+    static const char *const names[] = {"data.mdb.part", "data.mdb", "lock.mdb", "lock"};
     char file[FM_PATH_MAX + 16];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(file, sizeof file, "%s/%s", dir, names[i]);
@@ -142,8 +148,9 @@ static int compare_with_log(struct fm_keep *k, const struct fm_paths *paths, str
 {
     char file[FM_PATH_MAX + 16];
     struct fm_keep scratch;
-    if (mkdir(v->scratch_dir, 0700) != 0 && errno != EEXIST)
-        return FM_EIO;
+    fm_keep_remove(v->scratch_dir); /* of a check that was cut short */
+    if (mkdir(v->scratch_dir, 0700) != 0)
+        return fm_file_error(errno);
     snprintf(file, sizeof file, "%s/data.mdb", v->scratch_dir);
     int rc = fm_store_backup(k->store, file);
     if (rc == FM_OK)
@@ -168,20 +175,34 @@ int fm_keep_verify(struct fm_keep *k, const struct fm_paths *paths, struct fm_st
 
 /* --- restore --- */
 
-static int copy_file(const char *from, const char *to)
+static int copy_bytes(int in, int out)
 {
     char chunk[65536];
+    for (;;) {
+        ssize_t got = read(in, chunk, sizeof chunk);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 ? FM_OK : fm_file_error(errno);
+        for (ssize_t done = 0; done < got;) {
+            ssize_t n = write(out, chunk + done, (size_t)(got - done));
+            if (n < 0 && errno != EINTR)
+                return fm_file_error(errno);
+            done += n > 0 ? n : 0;
+        }
+    }
+}
+
+static int copy_file(const char *from, const char *to)
+{
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int rc = in < 0 ? FM_ENOTFOUND : out < 0 ? FM_EIO : FM_OK;
-    ssize_t got = 0;
-    while (rc == FM_OK && (got = read(in, chunk, sizeof chunk)) > 0)
-        if (write(out, chunk, (size_t)got) != got)
-            rc = errno == ENOSPC ? FM_EDISKFULL : FM_EIO;
-    if (rc == FM_OK && (got < 0 || fsync(out) != 0))
-        rc = FM_EIO;
-    if (in >= 0)
-        close(in);
+    if (in < 0)
+        return fm_file_error(errno);
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int rc = out < 0 ? fm_file_error(errno) : copy_bytes(in, out);
+    if (rc == FM_OK && fsync(out) != 0)
+        rc = fm_file_error(errno);
+    close(in);
     if (out >= 0)
         close(out);
     return rc;
@@ -220,48 +241,75 @@ static int make_own(const struct fm_paths *paths, const char *dir)
     return rc;
 }
 
+static int swap(const struct fm_paths *paths, const char *next, char aside[FM_PATH_MAX])
+{
+    if (renameat2(AT_FDCWD, next, AT_FDCWD, paths->store, RENAME_EXCHANGE) == 0) {
+        if (rename(next, aside) == 0)
+            return sync_folder(paths->data);
+        int rc = fm_file_error(errno);
+        (void)renameat2(AT_FDCWD, next, AT_FDCWD, paths->store, RENAME_EXCHANGE); /* as it was */
+        return rc;
+    }
+    bool there = rename(paths->store, aside) == 0; /* there is none, or the file system cannot change two names at once */
+    if (!there && errno != ENOENT)
+        return fm_file_error(errno);
+    int rc = rename(next, paths->store) == 0 ? FM_OK : fm_file_error(errno);
+    if (rc != FM_OK && there)
+        (void)rename(aside, paths->store);
+    if (rc != FM_OK || !there)
+        aside[0] = '\0';
+    return rc == FM_OK ? sync_folder(paths->data) : rc;
+}
+
 int fm_keep_swap(const struct fm_paths *paths, const char *fresh, const char *word, char aside[FM_PATH_MAX])
 {
-    snprintf(aside, FM_PATH_MAX, "%.*s.%s-%llu", FM_PATH_MAX - 60, paths->store, word,
-             (unsigned long long)fm_keep_wall_ms());
-    if (renameat2(AT_FDCWD, fresh, AT_FDCWD, paths->store, RENAME_EXCHANGE) == 0) {
-        if (rename(fresh, aside) == 0)
-            return sync_folder(paths->data);
-        (void)renameat2(AT_FDCWD, fresh, AT_FDCWD, paths->store, RENAME_EXCHANGE); /* as it was */
-        aside[0] = '\0';
-        return FM_EIO;
+    char next[FM_PATH_MAX + 16];
+    unsigned long long now = (unsigned long long)fm_keep_wall_ms();
+    snprintf(next, sizeof next, "%s.new", paths->store);
+    snprintf(aside, FM_PATH_MAX, "%.*s.%s-%llu", FM_PATH_MAX - 60, paths->store, word, now);
+    /* a swap that was cut short may have left what was the store under this name: it is never deleted */
+    int rc = rename(next, aside) == 0 || errno == ENOENT ? FM_OK : fm_file_error(errno);
+    snprintf(aside, FM_PATH_MAX, "%.*s.%s-%llu", FM_PATH_MAX - 60, paths->store, word, now + 1);
+    if (rc == FM_OK && rename(fresh, next) != 0)
+        rc = fm_file_error(errno);
+    if (rc == FM_OK) {
+        rc = swap(paths, next, aside);
+        if (rc != FM_OK)
+            (void)rename(next, fresh);
     }
-    if (rename(paths->store, aside) != 0) { /* there is none, or the file system cannot change two names at once */
+    if (rc != FM_OK)
         aside[0] = '\0';
-        if (errno != ENOENT)
-            return FM_EIO;
-    }
-    if (rename(fresh, paths->store) == 0)
-        return sync_folder(paths->data);
-    if (aside[0] != '\0' && rename(aside, paths->store) == 0)
-        aside[0] = '\0';
-    return FM_EIO;
+    return rc;
+}
+
+/* A whole store in the folder `fresh`, synced. */
+static int make_fresh(const struct fm_paths *paths, const char *file, const char *fresh)
+{
+    char data[FM_PATH_MAX + 32];
+    fm_keep_remove(fresh);
+    if (mkdir(fresh, 0700) != 0)
+        return fm_file_error(errno);
+    snprintf(data, sizeof data, "%s/data.mdb", fresh);
+    int rc = copy_file(file, data);
+    if (rc == FM_OK)
+        rc = make_own(paths, fresh);
+    return rc == FM_OK ? sync_folder(fresh) : rc;
 }
 
 int fm_keep_restore(const struct fm_paths *paths, const char *file, char aside[FM_PATH_MAX])
 {
-    char fresh[FM_PATH_MAX + 16], data[FM_PATH_MAX + 32];
+    char part[FM_PATH_MAX + 16];
     struct fm_keep old;
     int rc = fm_keep_open(&old, paths, NULL); /* nobody may have it open */
     if (rc == FM_EBUSY)
         return rc;
     if (rc == FM_OK)
         fm_keep_close(&old);
-    snprintf(fresh, sizeof fresh, "%.*s.new", (int)sizeof fresh - 8, paths->store);
-    fm_keep_remove(fresh);
-    if (mkdir(fresh, 0700) != 0)
-        return FM_EIO;
-    snprintf(data, sizeof data, "%s/data.mdb", fresh);
-    rc = copy_file(file, data);
+    snprintf(part, sizeof part, "%s.part", paths->store);
+    rc = make_fresh(paths, file, part);
     if (rc == FM_OK)
-        rc = make_own(paths, fresh);
-    if (rc == FM_OK)
-        return fm_keep_swap(paths, fresh, "old", aside);
-    fm_keep_remove(fresh);
+        rc = fm_keep_swap(paths, part, "old", aside);
+    if (rc != FM_OK)
+        fm_keep_remove(part);
     return rc;
 }

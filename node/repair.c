@@ -259,7 +259,7 @@ int fm_repair_store(struct fm_repair *out, const struct fm_paths *paths, uint64_
     int lock;
     *out = (struct fm_repair){.sets = 0};
     int rc = hold(paths, &lock);
-    snprintf(fresh, sizeof fresh, "%s.new", paths->store);
+    snprintf(fresh, sizeof fresh, "%s.part", paths->store);
     waiting_file(paths, waiting);
     if (rc == FM_OK) {
         fm_keep_remove(fresh);
