@@ -124,6 +124,24 @@ static int act_as_root(struct fm_op *op, const struct fm_act *act, uint64_t tick
     return rc;
 }
 
+/* Is there this very grant already, and does it count? Admitting again gives it out again (the grant file was lost, or the
+ * command was cut short): a second one would say nothing new, as a mesh has one data key, and would be kept for ever. */
+static bool granted_before(struct fm_op *op, const struct fm_grant *grant)
+{
+    for (size_t i = 0; i < fm_repl_member_count(op->n->repl); i++) {
+        struct fm_member m;
+        fm_repl_member(op->n->repl, i, &m);
+        if (m.counted && !m.revoked && !m.expired && fm_id_eq(&m.author, &grant->author) &&
+            fm_id_eq(&m.transport, &grant->transport) && fm_id_eq(&m.box, &grant->box) && m.role == grant->role &&
+            m.flags == grant->flags && m.epoch_last == grant->epoch_last && fm_span_eq(m.name, grant->name)) {
+            op->slots[0] = json_pack("{s:i}", "error", FM_OK);
+            json_object_set_new(op->answer, "grant", fm_op_hex(m.grant.b, sizeof m.grant.b));
+            return op->slots[0] != NULL;
+        }
+    }
+    return false;
+}
+
 static int admit_begin(struct fm_op *op)
 {
     struct fm_act *act = fm_arena_take(&op->arena, sizeof *act);
@@ -131,7 +149,7 @@ static int admit_begin(struct fm_op *op)
         return FM_ENOMEM;
     act->kind = FM_ACT_GRANT;
     struct fm_grant *grant = &act->grant;
-    if (!read_admission(op, grant))
+    if (!read_admission(op, grant) || granted_before(op, grant))
         return FM_OK;
     struct fm_buf bytes;
     fm_buf_init(&bytes, FM_CHANGE_BYTES_MAX);
