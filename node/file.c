@@ -1,4 +1,5 @@
 /* Whole small files, so that after a crash there is the old one or the new one. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -162,4 +163,23 @@ int fm_file_folder(const char *dir, unsigned mode)
     }
     struct stat st;
     return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) ? FM_OK : FM_EIO;
+}
+
+/* NAME.tmp-XXXXXX, as write_file makes it */
+static bool is_temp(const char *entry, const char *name)
+{
+    const char *at = strstr(entry, ".tmp-");
+    if (at == NULL || strlen(at) != sizeof ".tmp-XXXXXX" - 1)
+        return false;
+    return name == NULL || (strncmp(entry, name, strlen(name)) == 0 && entry + strlen(name) == at);
+}
+
+void fm_file_sweep(const char *dir, const char *name)
+{
+    DIR *folder = opendir(dir);
+    for (const struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL;)
+        if (is_temp(e->d_name, name))
+            (void)unlinkat(dirfd(folder), e->d_name, 0);
+    if (folder != NULL)
+        closedir(folder);
 }

@@ -79,6 +79,9 @@ int fm_file_write(const char *file, struct fm_span bytes, unsigned mode);
 int fm_file_create(const char *file, struct fm_span bytes, unsigned mode); /* never replaces: FM_EEXISTS */
 int fm_file_move(const char *from, const char *to); /* in place of to; the folder is synced */
 int fm_file_error(int number); /* an errno as one of ours */
+/* Removes what a fm_file_write that was killed left in a folder; it may be a seed, or another name of one. name: of that file
+ * only; NULL: of any. Call it where nobody else can be writing there. */
+void fm_file_sweep(const char *dir, const char *name);
 int fm_file_folder(const char *dir, unsigned mode); /* with its parents; one that is there is good. Synced */
 int fm_file_read(const char *file, struct fm_buf *out, size_t max);
 

@@ -273,6 +273,11 @@ int fm_node_open(struct fm_node **out, const struct fm_paths *paths)
         n->outbox = fm_outbox_new();
         rc = n->outbox == NULL ? FM_ENOMEM : store_open(n);
     }
+    if (rc == FM_OK) { /* with the store's lock nobody else writes there */
+        fm_file_sweep(n->paths.keys, NULL);
+        fm_file_sweep(n->paths.data, "run.json");
+        fm_file_sweep(n->paths.data, "fieldmesh.conf.new");
+    }
     if (rc == FM_OK && fm_keep_unfinished(n->store)) {
         const struct fm_keep k = {.identity = n->identity, .crypto = n->crypto, .store = n->store};
         fm_log(FM_LOG_WARN, "a reindex was cut short: building the indexes again from the log");

@@ -602,6 +602,21 @@ static void test_files_are_whole_or_not_there(void **state)
     assert_int_equal(fm_file_read(file, &out, 99), FM_OK);
     assert_int_equal(out.len, 0);
     assert_int_equal(fm_file_write(in_dir("no/such/folder"), fm_span_str("x"), 0600), FM_ENOTFOUND);
+    /* what a killed write leaves is removed, by name, and nothing that only looks like it */
+    static const struct {
+        const char *file, *of;
+        bool swept;
+    } left[] = {{"small.tmp-aB3xYz", "small", true}, {"small.tmp-aB3xYz", NULL, true},  {"small.tmp-aB3xYz", "smal", false},
+                {"small.tmp-aB3xY", NULL, false},    {"small.tmp-aB3xYz1", NULL, false}, {"small.tmp", NULL, false}};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        char it[160];
+        (void)snprintf(it, sizeof it, "%s", in_dir(left[i].file));
+        assert_int_equal(fm_file_write(it, fm_span_str("x"), 0600), FM_OK);
+        fm_file_sweep(dir, left[i].of);
+        assert_int_equal(access(it, F_OK) != 0, left[i].swept);
+        assert_int_equal(access(file, F_OK), 0);
+        (void)unlink(it);
+    }
     assert_int_equal(fm_file_read(dir, &out, 99), FM_EIO);
     char fifo[160];
     (void)snprintf(fifo, sizeof fifo, "%s", in_dir("fifo"));
