@@ -142,6 +142,21 @@ static int repair(const struct fm_cmd *cmd, uint64_t sets)
     return rc == FM_OK ? say_repaired(cmd, &done, sets) : fm_say_fm_error(cmd, "repair", rc);
 }
 
+/* What damaged pages can do to who reads them. */
+static bool is_crash(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGABRT || number == SIGFPE || number == SIGILL;
+}
+
+static int say_ended(const struct fm_cmd *cmd, int number)
+{
+    char what[80];
+    snprintf(what, sizeof what, "the check was ended by signal %d before it was through", number);
+    (void)fm_say_error(cmd, "stopped", what, "somebody ended it, or the machine had no memory left",
+                       "run it again; nothing was changed");
+    return 128 + number;
+}
+
 int fm_cmd_verify(struct fm_cmd *cmd)
 {
     int status = 0;
@@ -160,6 +175,8 @@ int fm_cmd_verify(struct fm_cmd *cmd)
     }
     while (waitpid(child, &status, 0) < 0)
         ;
+    if (WIFSIGNALED(status) && !is_crash(WTERMSIG(status)))
+        return say_ended(cmd, WTERMSIG(status));
     if (!mend && WIFEXITED(status))
         return WEXITSTATUS(status);
     if (mend)

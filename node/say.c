@@ -48,6 +48,7 @@ static const struct {
     {"verification", FM_EXIT_FAILED, "this verification step is not possible from where the record stands"},
     {"not-supported", FM_EXIT_FAILED, "this version of the program cannot do this yet"},
     {"unknown-type", FM_EXIT_FAILED, "the type of the change is none that is known"},
+    {"stopped", FM_EXIT_FAILED, "a signal ended the command before it was through"},
     {"unknown-action", FM_EXIT_FAILED, "the action of the change is none that is known"},
 };
 
