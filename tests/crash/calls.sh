@@ -1,0 +1,10 @@
+#!/bin/sh
+# Every system call of a scenario suite goes wrong once: the process is killed at it, then each error it may return.
+cd "$(dirname "$0")/../.." || exit 1
+: "${FIELDMESH:=$PWD/build/release/fieldmesh}"
+[ -x "$FIELDMESH" ] || { echo "FAILED calls: no program at $FIELDMESH"; exit 1; }
+export FIELDMESH
+code=0
+python3 tests/crash/calls.py kill || code=1
+python3 tests/crash/calls.py error || code=1
+exit $code
