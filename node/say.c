@@ -65,17 +65,45 @@ const char *fm_say_text_of(const char *code)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (strcmp(codes[i].code, code) == 0 && codes[i].text != NULL)
             return codes[i].text;
-#define X(name, number, text_code, text) \
-    if (strcmp(code, text_code) == 0)    \
+#define X(name, number, text_code, text)                                                                                    \
+    if (strcmp(code, text_code) == 0)                                                                                       \
         return text;
     FM_ERRORS(X)
 #undef X
     return NULL;
 }
 
+/* What to do about errors that can come from anywhere, so that none is told without it. */
+static const char *help_of(const char *code)
+{
+    static const struct {
+        const char *code, *help;
+    } list[] = {
+        {"io", "look at the disk and at the system's log (also: too many open files), then do the same again"},
+        {"store", "look at the disk and at the system's log, then fieldmesh verify"},
+        {"memory", "end other programs, then do the same again"},
+        {"disk-full", "free space; nothing that was acknowledged is lost"},
+        {"store-full", "raise store.size in the config; nothing that was acknowledged is lost"},
+        {"damaged", "fieldmesh stop, then fieldmesh verify --repair"},
+        {"key", "a file of the key folder is missing or damaged: take it from your copy"},
+        {"exists", "choose another name"},
+        {"limit", "split it, or choose a shorter name"},
+        {"format", "take another copy of the file"},
+        {"store-newer", "install the newer fieldmesh"},
+        {"not-joined", "fieldmesh join --request FILE"},
+        {"coordinator-only", "do it at the hub"},
+        {"not-found", "check the id or the file's name"},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (strcmp(list[i].code, code) == 0)
+            return list[i].help;
+    return NULL;
+}
+
 int fm_say_error(const struct fm_cmd *cmd, const char *code, const char *what, const char *why, const char *help)
 {
     code = code != NULL ? code : "failed";
+    help = help != NULL ? help : help_of(code);
     what = what != NULL ? what : "failed";
     if (cmd->json) {
         json_t *error = json_pack("{s:s, s:s, s:s}", "type", "error", "code", code, "message", what);
@@ -113,11 +141,7 @@ int fm_say_fm_error(const struct fm_cmd *cmd, const char *doing, int error)
         return fm_say_error(cmd, "config-value", what, NULL, "edit the line named above");
     }
     snprintf(what, sizeof what, "%s: %s", doing, fm_error_text(error));
-    const char *help = error == FM_ECORRUPT    ? "fieldmesh stop, then fieldmesh verify --repair"
-                       : error == FM_EDISKFULL || error == FM_EFULL ? "free space; nothing that was acknowledged is lost"
-                       : error == FM_ENEWER    ? "install the newer fieldmesh"
-                                               : NULL;
-    return fm_say_error(cmd, fm_error_code(error), what, NULL, help);
+    return fm_say_error(cmd, fm_error_code(error), what, NULL, NULL);
 }
 
 void fm_say_json(const json_t *value)
