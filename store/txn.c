@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "store/base.h"
 
@@ -46,13 +47,47 @@ int fm_txn_fail(struct fm_store *s, int error)
     return s->error;
 }
 
+/* The bytes of a meta page that count, and where commit `number` writes them. */
+#define META_BYTES 152u
+struct meta_page {
+    int fd;
+    off_t at;
+    uint8_t bytes[META_BYTES];
+};
+
+static bool meta_read(struct meta_page *m, MDB_env *env, size_t number)
+{
+    MDB_stat stat;
+    fm_txn_sure(mdb_env_get_fd(env, &m->fd));
+    fm_txn_sure(mdb_env_stat(env, &stat));
+    m->at = (off_t)(number & 1) * (off_t)stat.ms_psize;
+    return pread(m->fd, m->bytes, sizeof m->bytes, m->at) == (ssize_t)sizeof m->bytes;
+}
+
+/* When writing a meta page fails, LMDB writes the old transaction number back, but leaves the new tables with it: a commit
+ * that never was, which at the next opening looks like the last one with a damaged number (fm_pages_metas). So all of the old
+ * page goes back. If that fails as well, the disk is gone. */
+static void meta_mend(const struct meta_page *m)
+{
+    uint8_t now[META_BYTES];
+    if (pread(m->fd, now, sizeof now, m->at) == (ssize_t)sizeof now && memcmp(now, m->bytes, sizeof now) == 0)
+        return;
+    if (pwrite(m->fd, m->bytes, sizeof m->bytes, m->at) == (ssize_t)sizeof m->bytes)
+        (void)fdatasync(m->fd);
+}
+
 /* LMDB frees the transaction whatever commit returns: the pointer is gone with it (TRAPS L23). */
 int fm_txn_commit(struct fm_store *s)
 {
     MDB_txn *txn = s->txn;
+    struct meta_page before;
+    bool known = meta_read(&before, s->env, mdb_txn_id(txn));
     s->txn = NULL;
     s->dirty = false;
-    return fm_txn_error(s, mdb_txn_commit(txn));
+    int rc = mdb_txn_commit(txn);
+    if (rc != 0 && known)
+        meta_mend(&before);
+    return fm_txn_error(s, rc);
 }
 
 static size_t file_used(struct fm_store *s)
