@@ -13,14 +13,15 @@ const char *fm_cmd_value(const struct fm_cmd *cmd, const char *option, size_t n)
 {
     size_t len = strlen(option);
     for (size_t i = 0; i < cmd->option_count; i++)
-        if (strncmp(cmd->options[i], option, len) == 0 && (cmd->options[i][len] == '\0' || cmd->options[i][len] == '=') && n-- == 0)
+        if (strncmp(cmd->options[i], option, len) == 0 && (cmd->options[i][len] == '\0' || cmd->options[i][len] == '=') &&
+            n-- == 0)
             return cmd->values[i];
     return NULL;
 }
 
 int fm_cmd_ask(struct fm_cmd *cmd, json_t *request)
 {
-    int rc = cmd->client == NULL ? fm_client_open(&cmd->client, &cmd->paths) : FM_OK;
+    int rc = request == NULL ? FM_ENOMEM : cmd->client == NULL ? fm_client_open(&cmd->client, &cmd->paths) : FM_OK;
     if (rc == FM_OK)
         rc = fm_client_ask(cmd->client, request);
     json_decref(request);
@@ -41,8 +42,9 @@ int fm_cmd_hear(struct fm_cmd *cmd, json_t **answer)
     const json_t *error = json_object_get(*answer, "error");
     if (error == NULL)
         return FM_EXIT_DONE;
-    int code = fm_say_error(cmd, json_string_value(json_object_get(error, "code")), json_string_value(json_object_get(error, "message")),
-                            NULL, json_string_value(json_object_get(error, "do")));
+    int code = fm_say_error(cmd, json_string_value(json_object_get(error, "code")),
+                            json_string_value(json_object_get(error, "message")), NULL,
+                            json_string_value(json_object_get(error, "do")));
     json_decref(*answer);
     *answer = NULL;
     return code;

@@ -69,8 +69,11 @@ int fm_cmd_join(struct fm_cmd *cmd)
     if (rc != FM_OK)
         return say_bad_file(cmd, cmd->args[0], rc, "this is no grant file, or it is cut short");
     json_t *sets = json_array(), *answer;
-    for (size_t i = 0; i < grant.count; i++)
-        json_array_append_new(sets, fm_json_hex(grant.sets[i]));
+    for (size_t i = 0; i < grant.count && sets != NULL; i++)
+        if (json_array_append_new(sets, fm_json_hex(grant.sets[i])) != 0) {
+            json_decref(sets);
+            sets = NULL; /* as is the call then: no memory */
+        }
     json_t *call =
         json_pack("{s:s, s:o, s:o, s:o, s:o}", "op", "join", "mesh", fm_json_hex(fm_span(grant.mesh.b, sizeof grant.mesh.b)),
                   "root", fm_json_hex(fm_span(grant.root.b, sizeof grant.root.b)), "grant",

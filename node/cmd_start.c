@@ -14,20 +14,21 @@
 #include "replication/set.h"
 
 /* What would be written reads back as the same name: no control characters, valid UTF-8. */
-static bool reads_back(const struct fm_config *config)
+static int reads_back(const struct fm_config *config, bool *same)
 {
     struct fm_config back;
     struct fm_buf text;
     char why[200];
     fm_buf_init(&text, FM_CONFIG_BYTES_MAX);
-    bool same = fm_config_encode(&text, config) == FM_OK &&
-                fm_config_decode(&back, fm_buf_span(&text), "config", why, sizeof why) == FM_OK &&
-                strcmp(back.name, config->name) == 0;
+    int rc = fm_config_encode(&text, config);
+    *same = rc == FM_OK && fm_config_decode(&back, fm_buf_span(&text), "config", why, sizeof why) == FM_OK &&
+            strcmp(back.name, config->name) == 0;
     fm_buf_fini(&text);
-    return same;
+    return rc == FM_ENOMEM ? rc : FM_OK;
 }
 
-static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
+/* 0, or the exit code after the error was said. */
+static int fill_config(struct fm_cmd *cmd, struct fm_config *config)
 {
     const char *name = fm_cmd_value(cmd, "name", 0), *role = fm_cmd_value(cmd, "role", 0),
                *settle = fm_cmd_value(cmd, "auto-settle", 0);
@@ -35,9 +36,8 @@ static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
     char endpoint[128];
     int known = role != NULL ? fm_role_from(fm_span_str(role)) : 0;
     if (name == NULL || name[0] == '\0' || strlen(name) > FM_NAME_BYTES_MAX || known == 0 || known == FM_ROLE_ROOT) {
-        fm_say_error(cmd, "usage", "init wants a name (up to 64 bytes) and a role", NULL,
-                     "fieldmesh init --name \"Dikwa camp\" --role camp     (or relay, or coordinator)");
-        return false;
+        return fm_say_error(cmd, "usage", "init wants a name (up to 64 bytes) and a role", NULL,
+                            "fieldmesh init --name \"Dikwa camp\" --role camp     (or relay, or coordinator)");
     }
     snprintf(config->name, sizeof config->name, "%s", name);
     snprintf(config->role, sizeof config->role, "%s", role);
@@ -48,17 +48,20 @@ static bool fill_config(struct fm_cmd *cmd, struct fm_config *config)
         snprintf(config->peers[config->peer_count++], sizeof config->peers[0], "%s", peer);
     if (fm_endpoint_parse(endpoint, config->listen) != FM_OK || fm_endpoint_parse(endpoint, config->http) != FM_OK ||
         (settle != NULL && strcmp(settle, "disjoint") != 0 && strcmp(settle, "never") != 0)) {
-        fm_say_error(cmd, "usage",
-                     "--listen and --http want ADDRESS:PORT with a literal address; --auto-settle wants never or disjoint",
-                     NULL, "fieldmesh init … --listen 0.0.0.0:7717");
-        return false;
+        return fm_say_error(
+            cmd, "usage",
+            "--listen and --http want ADDRESS:PORT with a literal address; --auto-settle wants never or disjoint", NULL,
+            "fieldmesh init … --listen 0.0.0.0:7717");
     }
-    if (!reads_back(config)) {
-        fm_say_error(cmd, "usage", "the name or a peer has a character that a config file cannot hold", NULL,
-                     "use letters, digits, spaces and signs");
-        return false;
+    bool same;
+    int rc = reads_back(config, &same);
+    if (rc != FM_OK)
+        return fm_say_fm_error(cmd, "init", rc);
+    if (!same) {
+        return fm_say_error(cmd, "usage", "the name or a peer has a character that a config file cannot hold", NULL,
+                            "use letters, digits, spaces and signs");
     }
-    return true;
+    return FM_EXIT_DONE;
 }
 
 /* The root's grant for the mesh's first coordinator, with the mesh's first data key: one root-signed set. */
@@ -223,8 +226,9 @@ int fm_cmd_init(struct fm_cmd *cmd)
     struct fm_config config = {0};
     struct fm_identity id = {.has_mesh = false};
     char final[FM_PATH_MAX];
-    if (!fill_config(cmd, &config))
-        return FM_EXIT_USAGE;
+    int code = fill_config(cmd, &config);
+    if (code != FM_EXIT_DONE)
+        return code;
     if (access(cmd->paths.config, F_OK) == 0) {
         char what[FM_PATH_MAX + 60];
         snprintf(what, sizeof what, "there is a node in %s already", cmd->paths.data);
@@ -234,7 +238,7 @@ int fm_cmd_init(struct fm_cmd *cmd)
     memcpy(final, cmd->paths.config, sizeof final);
     if (snprintf(cmd->paths.config, sizeof cmd->paths.config, "%.*s.new", (int)sizeof final - 8, final) <= 0)
         return FM_EXIT_FAILED;
-    int code = make_node(cmd, &config, &id);
+    code = make_node(cmd, &config, &id);
     if (code == FM_EXIT_DONE) {
         int rc = fm_file_move(cmd->paths.config, final);
         memcpy(cmd->paths.config, final, sizeof final);

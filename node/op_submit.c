@@ -23,8 +23,8 @@ static bool optional_number(const json_t *change, const char *key, bool *has, in
     return true;
 }
 
-/* Fills *out from one change; its data is packed into *doc. False: why says what is wrong and where. */
-static bool read_change(struct fm_submission *out, struct fm_buf *doc, const json_t *change, char *why, size_t why_len)
+/* Fills *out from one change; its data is packed into *doc. FM_EFORMAT: why says what is wrong and where. FM_ENOMEM. */
+static int read_change(struct fm_submission *out, struct fm_buf *doc, const json_t *change, char *why, size_t why_len)
 {
     *out = (struct fm_submission){.type = fm_op_span(json_object_get(change, "type")),
                                   .action = fm_op_span(json_object_get(change, "action")),
@@ -47,9 +47,9 @@ static bool read_change(struct fm_submission *out, struct fm_buf *doc, const jso
         out->has_base_id = json_is_string(base);
         int rc = fm_json_to_doc(doc, data, why, why_len);
         out->data = fm_buf_span(doc);
-        return rc == FM_OK;
+        return rc == FM_OK || rc == FM_ENOMEM ? rc : FM_EFORMAT;
     }
-    return false;
+    return FM_EFORMAT;
 }
 
 static int submit_begin(struct fm_op *op)
@@ -70,10 +70,14 @@ static int submit_begin(struct fm_op *op)
         struct fm_submission s;
         char why[200] = "";
         doc.len = 0;
-        if (!read_change(&s, &doc, change, why, sizeof why)) {
+        rc = read_change(&s, &doc, change, why, sizeof why);
+        if (rc == FM_EFORMAT) {
             op->slots[i] = unreadable(change, why);
+            rc = FM_OK;
             continue;
         }
+        if (rc != FM_OK) /* the turn is lost: nothing is wrong with the change */
+            break;
         s.ticket = op->ticket_first + i;
         s.actor = actor;
         rc = fm_node_event(op->n, &(struct fm_event){.kind = FM_EVENT_SUBMIT, .submission = &s});

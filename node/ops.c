@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/op.h"
+#include "node/outbox.h"
 #include "node/scope.h"
 #include "replication/doc.h"
 
@@ -98,7 +99,10 @@ int fm_op_begin(struct fm_op *op)
         fm_op_fail(op, "usage", "no operation of this name", NULL);
         return FM_OK;
     }
-    return op->kind->begin != NULL ? op->kind->begin(op) : FM_OK;
+    int rc = op->kind->begin != NULL ? op->kind->begin(op) : FM_OK;
+    if (rc != FM_OK) /* else what was posted before it would be committed, and told as lost */
+        fm_outbox_error_set(op->n->outbox, rc);
+    return rc;
 }
 
 const json_t *fm_op_end(struct fm_op *op, int commit_error)
