@@ -2,6 +2,7 @@
 
   calls.py kill [SCENE…]     a SIGKILL at the N-th call of each kind that changes something, for every N
   calls.py error [SCENE…]    each call that may fail returns EIO, ENOSPC, EINTR or EMFILE, for every N
+  calls.py malloc [SCENE…]   the N-th piece of memory that the program itself asks for is not there (build/nomemory.so)
 
 Calls before main (the loader's) are left out. After the fault the state is the one before or the one after; what was
 acknowledged is there; the command run again succeeds, leads to the state after and leaves no half-written file. An error is told
@@ -19,6 +20,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import scenes                                              # noqa: E402
 
 STEP = max(1, 100 // int(os.environ.get('PROOF_SCALE', '100')))
+NO_MEMORY = os.path.join(scenes.mesh.TOP, 'build', 'nomemory.so')
+KILL = 'signal=KILL'
 ROUND = int(os.environ.get('PROOF_ROUND', '0'))
 CHANGING = ('openat creat mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink chmod fchmod fchmodat ftruncate '
             'fallocate write writev pwrite64 pwritev sendfile copy_file_range fsync fdatasync msync flock fcntl bind listen sendto '
@@ -101,9 +104,9 @@ class Suite:
         except Exception as e:
             return 'cannot be looked at: %s' % e
 
-    def between(self, work, done):
+    def between(self, work, done, killed):
         """Looks at a copy after a kill, as looking is a run as well."""
-        if ':error=' in self.where:
+        if not killed:
             state = self.look(work)
         else:
             copy = self.copy(work)
@@ -143,24 +146,27 @@ class Suite:
         if code not in (0, 3) and not (errors and errors[-1].get('do') and errors[-1]['code'] not in ('unknown', 'failed')):
             self.wrong('exit', code, 'without code or what to do:', said[-1:], err[-300:])
 
-    def case(self, inject):
+    def case(self, kind, fault, n):
         """One fault. True if it was reached."""
-        self.where = inject
+        self.where = '%s:%s:when=%d' % (kind, fault, n)
         work = self.copy()
-        kind = inject.split(':')[0]
         log = os.path.join(work, 'trace')
-        code, said, err = self.scene.perform(work, trace(self.scene.children, '-e', 'trace=' + kind, '-e', 'inject=' + inject, '-o', log))
+        if kind == 'malloc':
+            prefix = ['env', 'LD_PRELOAD=' + NO_MEMORY, 'FAIL_AT=%d' % n, 'FAIL_SAID=' + log]
+        else:
+            prefix = trace(self.scene.children, '-e', 'trace=' + kind, '-e', 'inject=' + self.where, '-o', log)
+        code, said, err = self.scene.perform(work, prefix)
         done = self.scene.acknowledged(code, said)
-        if ':signal=' in inject:
+        if fault == KILL:
             reached = code == -9 or self.scene.children and code == 137
         else:
-            reached = '(INJECTED)' in open(log).read()
+            reached = os.path.exists(log) and (kind == 'malloc' or '(INJECTED)' in open(log).read())
             self.form(code, said, err)
             if code == 0 and not done and not self.scene.daemon:
                 self.wrong('exit 0, and not done:', said)
         if reached:
-            state = self.between(work, done)
-            if ':signal=' in inject or code != 0 or state != self.after:
+            state = self.between(work, done, fault == KILL)
+            if fault == KILL or code != 0 or state != self.after:
                 self.carry_on(work)
         elif code != 0:
             self.wrong('exit', code, said, err[-500:])
@@ -175,19 +181,20 @@ def sweep(args):
     suite = Suite(cls, top)
     work = suite.copy()
     only = os.environ.get('ONLY', '').split()               # to look at some kinds of call alone
-    made = calls_made(suite.scene, work, only or (CHANGING if mode == 'kill' else ERRORS))
+    wanted = only or dict(kill=CHANGING, error=ERRORS, malloc=())[mode]
+    made = calls_made(suite.scene, work, wanted) if mode != 'malloc' else dict(malloc=[1])
     shutil.rmtree(work)
-    asked, reached = 0, 0
+    asked, reached, open_end = 0, 0, suite.scene.daemon or mode == 'malloc'
     for kind in sorted(made):
-        for fault in ['signal=KILL'] if mode == 'kill' else ['error=' + e for e in ERRORS[kind]]:
-            for n in range(made[kind][0], 1000) if suite.scene.daemon else made[kind]:
+        for fault in (['error=' + e for e in ERRORS[kind]] if mode == 'error' else [KILL if mode == 'kill' else 'error=ENOMEM']):
+            for n in range(made[kind][0], 5000) if open_end else made[kind]:
                 asked += 1
                 if (asked + ROUND) % STEP != 0:
                     if n > made[kind][-1]:
                         break
-                elif suite.case('%s:%s:when=%d' % (kind, fault, n)):
+                elif suite.case(kind, fault, n):
                     reached += 1
-                elif suite.scene.daemon:
+                elif open_end:
                     asked -= 1
                     break
                 else:
@@ -200,7 +207,8 @@ def main():
     if shutil.which('strace') is None:
         print('FAILED calls: strace is missing (package strace)')
         return 1
-    wanted = [c for c in scenes.SCENES if not names or c.name in names]
+    usual = scenes.NO_MEMORY if mode == 'malloc' else scenes.SCENES
+    wanted = [c for c in scenes.SCENES if c.name in names] if names else usual
     top, bad, made, reached = tempfile.mkdtemp(prefix='fieldmesh-calls-'), 0, 0, 0
     try:
         with multiprocessing.Pool(2) as pool:
@@ -213,8 +221,9 @@ def main():
                 made, reached, bad = made + calls, reached + done, bad + len(faults)
     finally:
         shutil.rmtree(top)
-    print('figure syscall_%ss %d' % (mode, reached))
-    print('figure syscall_%ss_all %d' % (mode, made))
+    name = 'malloc_failures' if mode == 'malloc' else 'syscall_%ss' % mode
+    print('figure %s %d' % (name, reached))
+    print('figure %s_all %d' % (name, made))
     return 1 if bad else 0
 
 
