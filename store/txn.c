@@ -55,25 +55,24 @@ struct meta_page {
     uint8_t bytes[META_BYTES];
 };
 
-static bool meta_read(struct meta_page *m, MDB_env *env, size_t number)
+static int meta_read(struct meta_page *m, MDB_env *env, size_t number)
 {
     MDB_stat stat;
     fm_txn_sure(mdb_env_get_fd(env, &m->fd));
     fm_txn_sure(mdb_env_stat(env, &stat));
     m->at = (off_t)(number & 1) * (off_t)stat.ms_psize;
-    return pread(m->fd, m->bytes, sizeof m->bytes, m->at) == (ssize_t)sizeof m->bytes;
+    return pread(m->fd, m->bytes, sizeof m->bytes, m->at) == (ssize_t)sizeof m->bytes ? FM_OK : fm_env_errno(errno);
 }
 
 /* When writing a meta page fails, LMDB writes the old transaction number back, but leaves the new tables with it: a commit
  * that never was, which at the next opening looks like the last one with a damaged number (fm_pages_metas). So all of the old
- * page goes back. If that fails as well, the disk is gone. */
+ * page goes back. If that fails as well, the disk is gone, and nobody is told more than that the commit failed. */
 static void meta_mend(const struct meta_page *m)
 {
-    uint8_t now[META_BYTES];
-    if (pread(m->fd, now, sizeof now, m->at) == (ssize_t)sizeof now && memcmp(now, m->bytes, sizeof now) == 0)
-        return;
-    if (pwrite(m->fd, m->bytes, sizeof m->bytes, m->at) == (ssize_t)sizeof m->bytes)
-        (void)fdatasync(m->fd);
+    ssize_t put = pwrite(m->fd, m->bytes, sizeof m->bytes, m->at);
+    int synced = fdatasync(m->fd);
+    (void)put;
+    (void)synced;
 }
 
 /* LMDB frees the transaction whatever commit returns: the pointer is gone with it (TRAPS L23). */
@@ -81,11 +80,15 @@ int fm_txn_commit(struct fm_store *s)
 {
     MDB_txn *txn = s->txn;
     struct meta_page before;
-    bool known = meta_read(&before, s->env, mdb_txn_id(txn));
+    int error = meta_read(&before, s->env, mdb_txn_id(txn));
     s->txn = NULL;
     s->dirty = false;
+    if (error != FM_OK) {
+        mdb_txn_abort(txn);
+        return error;
+    }
     int rc = mdb_txn_commit(txn);
-    if (rc != 0 && known)
+    if (rc != 0)
         meta_mend(&before);
     return fm_txn_error(s, rc);
 }
