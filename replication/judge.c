@@ -60,7 +60,8 @@ int fm_judge_apply(struct fm_repl *r, const struct fm_set_meta *held, uint8_t ve
     int rc = fm_emit_row(r, &row);
     if (rc == FM_OK)
         rc = fm_opened_get(r, meta.arrival, &opened);
-    assert(rc == FM_OK || fm_emit_fatal(rc)); /* it was opened when it was taken in */
+    if (rc != FM_OK && !fm_emit_fatal(rc))
+        rc = FM_ECORRUPT; /* it was opened when it was taken in; its key may be gone from the key folder since */
     for (uint32_t i = 0; rc == FM_OK && i < opened->count; i++)
         rc = apply_version(r, &meta, &opened->header, i, opened->items[i]);
     return rc;
