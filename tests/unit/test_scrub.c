@@ -198,32 +198,6 @@ static void a_flipped_bit_is_found_or_changes_no_answer(void **state)
     both_close(&b);
 }
 
-/* The scrub keeps a bit for each page that the meta page claims: 2^32 of them were 512 MiB for a file of a few pages. */
-static void more_pages_than_a_file_can_have_are_damage(void **state)
-{
-    (void)state;
-    struct both b;
-    struct fm_store_verify v = {0};
-    const uint64_t claimed = UINT64_C(1) << 32;
-    enum { LAST_PAGE = 136 }; /* its place in a meta page: behind the header of 16, 24 bytes and two tables' 48 */
-    both_open(&b, 106);
-    make_committed(&b, 20, 1);
-    fm_store_close(b.store);
-    int fd = open(b.dir.data, O_RDWR | O_CLOEXEC);
-    for (off_t page = 0; page < 2; page++) {
-        uint64_t last;
-        assert_int_equal(pread(fd, &last, sizeof(last), page * 4096 + LAST_PAGE), sizeof(last));
-        assert_true(last >= 1 && last < 1000);
-        assert_int_equal(pwrite(fd, &claimed, sizeof(claimed), page * 4096 + LAST_PAGE), sizeof(claimed));
-    }
-    close(fd);
-    int rc = fm_store_dir_open(&b.dir, &b.store, false, 0);
-    if (rc == FM_OK)
-        rc = fm_store_scrub(b.store, &v);
-    assert_int_equal(rc, FM_ECORRUPT);
-    both_close(&b);
-}
-
 /* The scrub's own look-outs, one by one: a row that is right in itself but not beside the others. */
 static void rows_that_do_not_fit_each_other_are_found(void **state)
 {
@@ -337,7 +311,6 @@ static void a_last_page_far_behind_the_end_is_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(more_pages_than_a_file_can_have_are_damage),
         cmocka_unit_test(rows_that_do_not_fit_each_other_are_found),
         cmocka_unit_test(two_stores_that_differ_in_one_row_are_told_apart),
         cmocka_unit_test(no_flip_of_a_commit_number_goes_unnoticed),
