@@ -1,5 +1,6 @@
-/* A peer that means harm, for hostile.py: hostile MODE PORT SERVER-FOLDER [OWN-FOLDER]. It shakes hands with the keys of its
+/* A peer that means harm, for hostile.py: hostile MODE PORT SERVER-FOLDER [OWN-FOLDER [ADDRESS]]. It shakes hands with the keys of its
  * own node's folder (or fresh ones) and then does what MODE says; it prints "open" or "shut": whether it was let in. */
+#include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 
 #define BUF_MAX (512u * 1024u)
 
-static uint16_t port;
+static struct sockaddr_in to;
 static struct fm_key server, own_public, own_secret;
 static struct fm_identity own; /* zeros for a stranger */
 
@@ -34,7 +35,7 @@ static void must(bool truth, const char *what)
 
 static bool enter(struct raw_curve *r)
 {
-    bool open = raw_curve_open(r, port, &server, &own_public, &own_secret) == 0;
+    bool open = raw_curve_open(r, to, &server, &own_public, &own_secret) == 0;
     puts(open ? "open" : "shut");
     fflush(stdout);
     return open;
@@ -278,13 +279,14 @@ int main(int argc, char **argv)
     struct fm_paths paths;
     struct fm_identity other;
     struct raw_curve r;
-    must(argc == 4 || argc == 5, "MODE PORT SERVER-FOLDER [OWN-FOLDER]");
+    must(argc >= 4 && argc <= 6, "MODE PORT SERVER-FOLDER [OWN-FOLDER [ADDRESS]]");
     must(fm_crypto_init() == FM_OK, "crypto");
-    port = (uint16_t)strtoul(argv[2], NULL, 10);
+    to = raw_curve_loopback((uint16_t)strtoul(argv[2], NULL, 10));
+    must(argc < 6 || inet_pton(AF_INET, argv[5], &to.sin_addr) == 1, "the address");
     must(fm_paths_of(&paths, argv[3]) == FM_OK && fm_identity_load(&other, &paths) == FM_OK, "the server's folder");
     server = other.device.transport_public;
     must(fm_socket_keypair(&own_public, &own_secret) == FM_OK, "keys");
-    if (argc == 5) {
+    if (argc >= 5) {
         must(fm_paths_of(&paths, argv[4]) == FM_OK && fm_identity_load(&own, &paths) == FM_OK, "its own folder");
         own_public = own.device.transport_public;
         own_secret = own.device.transport_secret;

@@ -101,10 +101,14 @@ static int initiate(int fd, const struct fm_key *server, const struct fm_key *pu
     return send_command(fd, body, sizeof body);
 }
 
-int raw_curve_open(struct raw_curve *r, uint16_t port, const struct fm_key *server, const struct fm_key *public_key,
+struct sockaddr_in raw_curve_loopback(uint16_t port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+int raw_curve_open(struct raw_curve *r, struct sockaddr_in to, const struct fm_key *server, const struct fm_key *public_key,
                    const struct fm_key *secret)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     uint8_t short_public[32], short_secret[32], welcome[160], opened[128], nonce[24], ready[512];
     size_t len;
     *r = (struct raw_curve){.fd = socket(AF_INET, SOCK_STREAM, 0), .nonce = 2};

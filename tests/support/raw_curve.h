@@ -2,6 +2,8 @@
 #ifndef FM_TESTS_RAW_CURVE_H
 #define FM_TESTS_RAW_CURVE_H
 
+#include <netinet/in.h>
+
 #include "replication/types.h"
 
 struct raw_curve {
@@ -9,8 +11,9 @@ struct raw_curve {
     uint8_t shared[32]; /* precomputed from both short-term keys */
     uint64_t nonce;
 };
-/* Connects to 127.0.0.1:port and shakes hands. 0, or -1: refused, or not understood. */
-int raw_curve_open(struct raw_curve *r, uint16_t port, const struct fm_key *server, const struct fm_key *public_key,
+struct sockaddr_in raw_curve_loopback(uint16_t port);
+/* Connects and shakes hands. 0, or -1: refused, or not understood. */
+int raw_curve_open(struct raw_curve *r, struct sockaddr_in to, const struct fm_key *server, const struct fm_key *public_key,
                    const struct fm_key *secret);
 /* One frame; 0, or -1: the connection is gone. At most 256 KiB. */
 int raw_curve_send(struct raw_curve *r, struct fm_span payload, bool more);

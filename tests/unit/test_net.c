@@ -400,7 +400,7 @@ static void attack_end(struct attacker *at)
 static int raw_open(struct raw_curve *r, const struct attacker *at, const struct net *target)
 {
     uint16_t port = (uint16_t)strtoul(strrchr(target->endpoint, ':') + 1, NULL, 10);
-    return raw_curve_open(r, port, &target->public_key, &at->public_key, &at->secret);
+    return raw_curve_open(r, raw_curve_loopback(port), &target->public_key, &at->public_key, &at->secret);
 }
 
 /* Comes again and again: says hello, then a frame that claims 500 MB and as much of it as is taken. */
