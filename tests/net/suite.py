@@ -207,7 +207,7 @@ def ebb(on):
 
 def floods(w):
     worst = 100.0
-    records = max(400, 6000 * SCALE // 100)
+    records = max(400, 3000 * SCALE // 100)
     pid, restarts = w.hub.net_pid(), ask(w.hub, 'status')['net']['restarts']
     throughput(w, records)
     for mode in ('connections', 'garbage', 'half-open', 'member'):
