@@ -48,7 +48,7 @@ $(B)/tests/%: $(B)/tests/%.o $(SUPPORT) $(OBJ)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS) -lcmocka
 # Here each call by which the store can be told no may fail (tests/support/fail_calls.h).
 FAIL_CALLS := malloc calloc realloc strdup open close flock stat statfs fstatvfs mkdir unlink rename fsync pread \
-              $(addprefix mdb_,env_create env_open env_copyfd2 reader_check txn_begin txn_renew txn_commit txn_abort dbi_open \
+              $(addprefix mdb_,env_create env_open env_sync env_copyfd2 reader_check txn_begin txn_renew txn_commit txn_abort dbi_open \
                 stat get put del drop cursor_open cursor_get)
 $(B)/tests/unit/test_store_failures: LDLIBS += $(addprefix -Wl$(comma)--wrap=,$(FAIL_CALLS))
 # The simulator needs the core and its own stores, nothing of the shell.

@@ -117,7 +117,7 @@ static int start(struct fm_repl *r)
         rc = r->port->touched(r->port->ctx, &touched, 1, &count);
     r->todo = rc == FM_OK && count > 0;
     r->started = rc == FM_OK;
-    return rc == FM_ENOTFOUND ? FM_ECORRUPT : rc; /* what an index names is held, or the store is damaged */
+    return rc;
 }
 
 /* --- events --- */

@@ -112,6 +112,7 @@ LMDB(mdb_env_create, (MDB_env * *env), (env), NO_MEMORY)
 LMDB(mdb_env_open, (MDB_env * env, const char *path, unsigned flags, mdb_mode_t mode), (env, path, flags, mode), BROKEN,
      {EMFILE, FM_ESTORE}, NO_SPACE, NO_MEMORY, {EACCES, FM_ESTORE}, {MDB_INVALID, FM_ECORRUPT},
      {MDB_VERSION_MISMATCH, FM_ENEWER})
+LMDB(mdb_env_sync, (MDB_env * env, int force), (env, force), BROKEN, NO_SPACE)
 LMDB(mdb_reader_check, (MDB_env * env, int *dead), (env, dead), NO_MEMORY, {EINVAL, FM_ESTORE})
 LMDB(mdb_txn_renew, (MDB_txn * txn), (txn), PANIC, {MDB_MAP_RESIZED, FM_ESTORE}, {EINVAL, FM_ESTORE})
 LMDB(mdb_get, (MDB_txn * txn, MDB_dbi dbi, MDB_val *key, MDB_val *value), (txn, dbi, key, value), DAMAGED, SPOILT)

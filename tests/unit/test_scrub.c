@@ -308,6 +308,29 @@ static void a_last_page_far_behind_the_end_is_damage(void **state)
     both_close(&b);
 }
 
+/* The second meta page is looked for where the first one's page size says. */
+static void a_page_size_that_leads_out_of_the_file_is_damage(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {0, 1u << 30};
+    enum { PAGE_BYTES = 40 };
+    struct both b;
+    both_open(&b, 105);
+    make_committed(&b, 5, 1);
+    for (size_t i = 0; i < 2; i++) {
+        uint32_t size;
+        fm_store_close(b.store);
+        int fd = open(b.dir.data, O_RDWR | O_CLOEXEC);
+        assert_int_equal(pread(fd, &size, sizeof(size), PAGE_BYTES), sizeof(size));
+        assert_int_equal(pwrite(fd, &sizes[i], sizeof(size), PAGE_BYTES), sizeof(size));
+        assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_ECORRUPT);
+        assert_int_equal(pwrite(fd, &size, sizeof(size), PAGE_BYTES), sizeof(size));
+        close(fd);
+        assert_int_equal(fm_store_dir_open(&b.dir, &b.store, false, 0), FM_OK);
+    }
+    both_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +338,7 @@ int main(void)
         cmocka_unit_test(two_stores_that_differ_in_one_row_are_told_apart),
         cmocka_unit_test(no_flip_of_a_commit_number_goes_unnoticed),
         cmocka_unit_test(a_last_page_far_behind_the_end_is_damage),
+        cmocka_unit_test(a_page_size_that_leads_out_of_the_file_is_damage),
         cmocka_unit_test(a_flipped_bit_is_found_or_changes_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

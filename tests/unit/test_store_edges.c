@@ -126,6 +126,31 @@ static void write_own_row(struct fm_store_dir *d, const char *name, struct fm_sp
     fm_store_close(s);
 }
 
+/* A file with commits, and none of our tables: somebody else's, or what damage left. */
+static void a_file_of_lmdb_without_our_tables_is_no_store(void **state)
+{
+    (void)state;
+    struct fm_store_dir d;
+    struct fm_store *store;
+    MDB_env *env;
+    MDB_val key = {.mv_size = 1, .mv_data = "k"}, value = key;
+    fm_store_dir_make(&d);
+    assert_int_equal(mkdir(d.path, 0700) == 0 || errno == EEXIST, 1);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_open(env, d.path, 0, 0600), 0);
+    for (int turn = 0; turn < 2; turn++) {
+        MDB_txn *txn;
+        MDB_dbi all;
+        assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+        assert_int_equal(mdb_dbi_open(txn, NULL, 0, &all), 0);
+        assert_int_equal(turn == 0 ? mdb_put(txn, all, &key, &value, 0) : mdb_del(txn, all, &key, NULL), 0);
+        assert_int_equal(mdb_txn_commit(txn), 0);
+    }
+    mdb_env_close(env);
+    assert_int_equal(fm_store_dir_open(&d, &store, false, 0), FM_ENOTFOUND);
+    fm_store_dir_remove(&d);
+}
+
 static void lost_numbers_are_rescued_from_any_log(void **state)
 {
     (void)state;
@@ -435,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_fresh_id_is_never_0),
         cmocka_unit_test(a_folder_is_synced_whatever_its_name_looks_like),
         cmocka_unit_test(what_is_in_the_way_of_a_store_is_no_store),
+        cmocka_unit_test(a_file_of_lmdb_without_our_tables_is_no_store),
         cmocka_unit_test(lost_numbers_are_rescued_from_any_log),
         cmocka_unit_test(a_format_number_of_another_length_is_damage),
         cmocka_unit_test(a_turn_without_rows_commits_nothing),
