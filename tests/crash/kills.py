@@ -267,7 +267,7 @@ def world(top, number, out):
 
 
 def main():
-    top, out = tempfile.mkdtemp(prefix='fieldmesh-crash-'), multiprocessing.Queue()
+    top, out = tempfile.mkdtemp(prefix='fieldmesh-killed-'), multiprocessing.Queue()
     worlds = [multiprocessing.Process(target=world, args=(top, n, out)) for n in range(WORLDS)]
     try:
         for w in worlds:
