@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 export FIELDMESH
 code=0
 mkdir -p build
-${CC:-cc} -std=gnu11 -O1 -Wall -Wextra -fPIC -shared -o build/nomemory.so tests/crash/nomemory.c || { echo "FAILED calls: no compiler"; exit 1; }
+${CC:-cc} -std=gnu11 -O1 -Wall -Wextra -fPIC -shared -o build/nomemory.so tests/crash/preload/nomemory.c || { echo "FAILED calls: no compiler"; exit 1; }
 python3 tests/crash/calls.py kill || code=1
 python3 tests/crash/calls.py error || code=1
 python3 tests/crash/calls.py malloc || code=1
