@@ -12,7 +12,7 @@ WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wm
           -Wswitch-enum -Werror=unused-result $(if $(WERROR),-Werror)
 CFLAGS_all     := -std=c11 -D_GNU_SOURCE -I. -DFM_PROGRAM_VERSION='"$(VERSION)"' -include replication/banned.h -MMD -MP \
                   $(WARN) $(shell $(PKG_CONFIG) --cflags $(LIBS))
-CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+CFLAGS_release := -O2 -g -ffile-prefix-map=$(CURDIR)=. -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DFM_SANITIZED
 # Asserts are for bugs: in the rooms that are measured they leave no branches. In all other files and builds they stand.
 CFLAGS_cover    = -O0 -g --coverage -DFM_SANITIZED \

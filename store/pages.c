@@ -112,7 +112,7 @@ int fm_pages_metas(struct fm_store *s)
     fm_txn_sure(mdb_env_stat(s->env, &stat));
     fm_txn_sure(mdb_env_get_fd(s->env, &fd));
     for (unsigned i = 0; error == FM_OK && i < 2; i++)
-        error = read_meta(fd, (off_t)(i * stat.ms_psize), &m[i]);
+        error = read_meta(fd, (off_t)i * stat.ms_psize, &m[i]);
     if (error != FM_OK)
         return error;
     if (m[0].txn % 2 != 0 || (m[1].txn % 2 != 1 && m[1].txn != 0))
