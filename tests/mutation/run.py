@@ -2,7 +2,8 @@
 """Do the tests notice? Changes the core and the store in one place at a time (mutants.py), builds what the change touches, and
 runs the tests until one fails.
 
-  run.py [--sample N] [--round K] [--all] [--list FILE …]   N mutants drawn by round K (default: 300, PROOF_ROUND)
+  run.py [--sample N] [--round K] [--seconds S] [--list FILE …]   N mutants drawn by round K (300, PROOF_ROUND), S seconds at most
+  run.py --all                                                    every one, however long it takes
 
 A mutant that no test notices has survived: it is printed, so that a test can be written, or the line be made simpler.
 Those that change nothing anybody could see stand with their reason in equal.txt and are left out.
@@ -63,7 +64,7 @@ class Tree:
                 sys.exit(f'FAILED mutation: {p} fails without a mutant')
             self.seconds[p] = time.monotonic() - start
         quick = sorted(programs, key=lambda p: self.seconds[p])
-        self.order = [p for p in quick if self.seconds[p] < 20]
+        self.order = [p for p in quick if self.seconds[p] < 8]
 
     def run(self, program, seconds):
         return sh([os.path.join(self.top, program), *(SIM if program == 'b/sim' else [])], self.top, seconds, self.env)
@@ -116,15 +117,17 @@ def main():
     ask.add_argument('--sample', type=int, default=max(3, 3 * scale))
     ask.add_argument('--round', type=int, default=int(os.environ.get('PROOF_ROUND', '0')))
     ask.add_argument('--all', action='store_true')
+    ask.add_argument('--seconds', type=int, default=1200, help='no further mutant after so long')
     ask.add_argument('--list', nargs='*')
     args = ask.parse_args()
     found, texts = drawn(args)
     want = len(found) if args.all else min(args.sample, len(found))
+    end = time.monotonic() + (args.seconds if not args.all else 1e9)
     killed = survived = 0
     with tempfile.TemporaryDirectory() as folder:
         tree = Tree(folder)
         for m in found:
-            if killed + survived >= want:
+            if killed + survived >= want or time.monotonic() > end:
                 break
             by = tree.noticed(m)
             if by is None:
