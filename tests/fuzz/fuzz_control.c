@@ -24,7 +24,8 @@ static void leave(void)
 
 static void open_server(void)
 {
-    (void)snprintf(dir, sizeof dir, "/tmp/fm-fuzz-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(dir, sizeof dir, "%s/fm-fuzz-XXXXXX", tmp != NULL && strlen(tmp) < 40 ? tmp : "/tmp");
     FUZZ_CHECK(mkdtemp(dir) != NULL && fm_paths_of(&paths, dir) == FM_OK && fm_control_open(&server, &paths) == FM_OK);
     FUZZ_CHECK(atexit(leave) == 0);
 }

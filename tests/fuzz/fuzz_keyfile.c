@@ -37,7 +37,8 @@ static void open_folder(void)
 {
     char path[FM_PATH_MAX + 32], to[64];
     FUZZ_CHECK(fm_crypto_init() == FM_OK && (fd = memfd_create("keys", MFD_CLOEXEC)) >= 0);
-    (void)snprintf(paths.keys, sizeof paths.keys, "/tmp/fm-fuzz-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(paths.keys, sizeof paths.keys, "%s/fm-fuzz-XXXXXX", tmp != NULL && strlen(tmp) < 200 ? tmp : "/tmp");
     FUZZ_CHECK(mkdtemp(paths.keys) != NULL && atexit(leave) == 0);
     (void)snprintf(to, sizeof to, "/proc/self/fd/%d", fd);
     for (size_t i = 0; i < FILES; i++) {

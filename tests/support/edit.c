@@ -149,7 +149,7 @@ static bool header(struct fm_set_header *h, const struct fm_edit *e)
     case 2: h->stream.incarnation = number(&inner, h->stream.incarnation); return true;
     case 3: h->sequence = number(&inner, h->sequence); return true;
     case 4: h->prev.b[0] ^= (uint8_t)inner.value; return true;
-    case 5: h->has_prev = !h->has_prev; return true;
+    case 5: h->prev.b[31] ^= 1; return true;
     case 6: h->grant.b[0] ^= (uint8_t)inner.value; return true;
     case 7: h->has_grant = !h->has_grant; return true;
     case 8: h->epoch = number(&inner, h->epoch); return true;
@@ -182,6 +182,8 @@ bool fm_edit_set(struct fm_buf *out, struct fm_span set, const struct fm_edit *e
     } else if (done) {
         done = fm_buf_add(&body, plain.data, plain.len) == FM_OK;
     }
+    s.header.has_prev = s.header.sequence > 1; /* no header says otherwise */
+    done = done && s.header.sequence > 0;
     device.author = s.header.stream.author;
     c.compress = (e->value >> 4) % 2 ? fm_fake_compress : NULL;
     done = done && fm_set_close(out, &id, &c, mesh, &s.header, fm_buf_span(&body), NULL, nonce) == FM_OK;

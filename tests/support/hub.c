@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,7 +69,8 @@ void fm_hub_open(struct fm_hub *h)
     struct fm_buf set;
     int rc = fm_crypto_init();
     assert(rc == FM_OK);
-    snprintf(h->dir, sizeof h->dir, "%s/fm-hub-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    const char *tmp = getenv("TMPDIR");
+    snprintf(h->dir, sizeof h->dir, "%s/fm-hub-XXXXXX", tmp != NULL && strlen(tmp) < 40 ? tmp : "/tmp");
     char *made = mkdtemp(h->dir);
     assert(made != NULL);
     (void)made;

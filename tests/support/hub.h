@@ -1,4 +1,4 @@
-/* A mesh of one coordinator in a folder of its own (in memory where the machine has one), with a node open on it. */
+/* A mesh of one coordinator in a folder of its own under $TMPDIR or /tmp, with a node open on it. */
 #ifndef FM_TESTS_HUB_H
 #define FM_TESTS_HUB_H
 
