@@ -185,11 +185,18 @@ static const char *stranger(const struct fm_repl *r, const struct fm_key *transp
     return "no-grant";
 }
 
-/* Either is enough: the shell knows of its grant, or its grant is among the sets held. */
+/* The shell knows of its grant, or one is among the sets held, be it revoked or not: what lifts a revocation comes from peers,
+ * and who may not meet is theirs to say. */
 static bool joined(const struct fm_repl *r)
 {
     static const struct fm_grant_id none;
-    return !fm_id_eq(&r->self.grant, &none) || fm_authority_current(r->authority, &r->self.author, r->epoch) != NULL;
+    bool granted = !fm_id_eq(&r->self.grant, &none);
+    for (size_t i = 0; i < fm_authority_member_count(r->authority); i++) {
+        struct fm_member m;
+        fm_authority_member(r->authority, i, r->epoch, &m);
+        granted = granted || fm_id_eq(&m.author, &r->self.author);
+    }
+    return granted;
 }
 
 int fm_session_up(struct fm_repl *r, uint32_t conn, const struct fm_key *transport, bool initiator)

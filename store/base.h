@@ -139,7 +139,7 @@ int fm_port_head_of(struct fm_span key, struct fm_span body, struct fm_arena *ar
 
 /* --- pages.c --- */
 /* Before LMDB opens a file with commits in it: FM_ECORRUPT if it is too short, or names a last page far behind its end (LMDB
- * would ask for so large a map: "no memory"). */
+ * would ask for so large a map: "no memory"). No file: FM_OK. */
 int fm_pages_fit(const char *data);
 int fm_pages_metas(struct fm_store *s); /* FM_ECORRUPT if LMDB may have taken an older commit for the last one */
 int fm_pages_free(struct fm_store *s, MDB_txn *txn, size_t *pages); /* how many LMDB can use again; not in a write one */

@@ -146,7 +146,7 @@ static int open_env(struct fm_store *s, size_t map_bytes)
     fm_txn_sure(mdb_env_get_flags(s->env, &flags));
     assert((flags & UNSAFE_FLAGS) == 0);
     fm_txn_sure(mdb_env_get_fd(s->env, &fd));
-    fm_txn_sure(fcntl(fd, F_SETFD, FD_CLOEXEC)); /* TRAPS L10 */
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* TRAPS L10; on an open file nothing can go wrong there */
     rc = sync_newborn(s->env);
     if (rc == 0)
         rc = mdb_reader_check(s->env, &dead_readers); /* TRAPS L5 */
@@ -249,7 +249,7 @@ int fm_store_open(struct fm_store **out, const struct fm_store_options *options,
         error = lock(s);
     if (error == FM_OK)
         error = drop_newborn(options, data);
-    if (error == FM_OK && access(data, F_OK) == 0)
+    if (error == FM_OK)
         error = fm_pages_fit(data);
     if (error == FM_OK)
         error = open_env(s, options->map_bytes);

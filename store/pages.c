@@ -39,13 +39,14 @@ int fm_pages_fit(const char *data)
 {
     struct meta first, second;
     struct stat st;
+    if (stat(data, &st) != 0)
+        return errno == ENOENT ? FM_OK : fm_env_errno(errno);
     int fd = open(data, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fm_env_errno(errno);
     int error = read_meta(fd, 0, &first);
     if (error == FM_OK)
         error = first.page_bytes == 0 ? FM_ECORRUPT : read_meta(fd, first.page_bytes, &second);
-    fm_txn_sure(fstat(fd, &st));
     close(fd);
     if (error != FM_OK)
         return error;
