@@ -167,8 +167,8 @@ int fm_cmd_verify(struct fm_cmd *cmd)
     fflush(NULL);
     pid_t child = sets == MAP_FAILED ? -1 : fork();
     if (child < 0)
-        return fm_say_error(cmd, "failed", "no process could be started to check in", NULL,
-                            "close other programs, and run it again");
+        return fm_say_error(cmd, "memory", "no process could be started to check in", NULL,
+                            "end other programs, then do the same again");
     if (child == 0) {
         int code = verify_here(cmd, mend, sets);
         fflush(NULL);
