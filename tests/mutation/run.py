@@ -117,7 +117,7 @@ def main():
     ask.add_argument('--sample', type=int, default=max(3, 3 * scale))
     ask.add_argument('--round', type=int, default=int(os.environ.get('PROOF_ROUND', '0')))
     ask.add_argument('--all', action='store_true')
-    ask.add_argument('--seconds', type=int, default=1200, help='no further mutant after so long')
+    ask.add_argument('--seconds', type=int, default=700, help='no further mutant after so long')
     ask.add_argument('--list', nargs='*')
     args = ask.parse_args()
     found, texts = drawn(args)
