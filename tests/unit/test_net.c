@@ -631,8 +631,11 @@ static void test_an_honest_peer_goes_on_under_attack(void **state)
         a.refused_last[0] = a.down_last[0] = '\0';
         attack_start(&at, &a, list[i].how);
         unsigned rounds = talk(at_a, 3000, &peak);
+        /* On a loaded machine the attacker may not have come to it yet. */
+        for (int more = 0; more < 30 && (a.refused_last[0] == '\0' || strcmp(a.down_last, list[i].down) != 0); more++)
+            rounds += talk(at_a, 1000, &peak);
         attack_end(&at);
-        print_message("%-32s %u rounds in 3 s (%u/s without), peak %zu MiB (%zu MiB at first)\n", list[i].name, rounds, calm,
+        print_message("%-32s %u rounds (%u/s without), peak %zu MiB (%zu MiB at first)\n", list[i].name, rounds, calm,
                       peak >> 20, calm_bytes >> 20);
         assert_true(rounds > 20);
         if (strcmp(a.refused_last, "too-often") != 0) /* it comes too often for ZAP, too */
